@@ -1,0 +1,1 @@
+"""The verbs: the only place where names become objects and siblings meet. One file a verb."""

@@ -1,0 +1,1 @@
+"""Evasion: inputs changed at test time. One file an attack."""

@@ -1,0 +1,1 @@
+"""Extraction: stealing the model with queries. One file an attack."""

@@ -1,0 +1,1 @@
+"""Poisoning: training rows changed. One file an attack."""

@@ -1,0 +1,28 @@
+"""A plug-in's card: its metadata, written as a literal so that catalogues are listed without importing the plug-in."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a catalogue shows of a plug-in. Every field must be a literal (constants, tuples): it is also read from the source text.
+
+    title: the field's standard name. summary: one sentence, what it does and when to choose it.
+    paper: the source, such as "Madry et al. 2018, arXiv:1706.06083"; for rules the standard behind them.
+    needs: powers a target must have ("scores", "gradients", "module", "refit"). norms: balls it works in.
+    inputs: layouts it works on ("chw", "row"). threats: ids such as "AML.T0043" (ATLAS), "CWE-502", "OWASP-ML01".
+    severity: default severity of a rule's findings. suffixes: file endings a format usually has.
+    extra: the optional dependency group it needs.
+    """
+
+    title: str
+    summary: str
+    paper: str = ""
+    needs: tuple[str, ...] = ()
+    norms: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    threats: tuple[str, ...] = ()
+    severity: str = ""
+    suffixes: tuple[str, ...] = ()
+    extra: str = ""

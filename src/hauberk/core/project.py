@@ -1,0 +1,356 @@
+"""The project file hauberk.toml: its sections, and errors that name file, line, key path, what was expected and the nearest key."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from hauberk.core.errors import ProjectError, nearest
+from hauberk.core.evidence import Scalar
+from hauberk.core.policy import Policy
+from hauberk.core.schema import ColumnKind
+from hauberk.core.threat import PRESETS, Ball, Family, Knowledge, Norm, Threat
+
+FILE_NAME = "hauberk.toml"
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of every section: unknown keys are refused."""
+
+
+class HttpSection(_Section, frozen=True):
+    """[model.http]: how to speak to a remote model.
+
+    protocol: "json" (template) or "oip" (Open Inference Protocol v2). request: JSON text with {{inputs}} in it.
+    response: dotted path to the scores, such as "outputs.0.scores". headers: name → value; $NAME reads the environment.
+    model: the OIP model name. binary: OIP binary tensors. rate: requests a second at most. batch: inputs a request.
+    """
+
+    protocol: Literal["json", "oip"] = "json"
+    request: str = '{"inputs": {{inputs}}}'
+    response: str = "outputs"
+    headers: dict[str, str] = {}
+    model: str = ""
+    binary: bool = False
+    rate: float | None = None
+    batch: int = 64
+    retries: int = 3
+
+
+class ModelSection(_Section, frozen=True):
+    """[model]: how to reach the model under test.
+
+    source: "module:callable", a .safetensors (with factory), .pt2, .onnx, .skops, .joblib or .pkl (with trust) file, or an http(s) URL.
+    kind: the target plug-in; guessed from the source where empty. factory: "module:callable" that builds the torch module.
+    bounds: [low, high] of every input value. mean, std: per channel, applied by the target before the model.
+    shape: of one input. classes: how many. labels: their names. answers: what the model gives.
+    timeout: seconds one answer may take. queries: in all, over every attack. trust: load files that run code on load.
+    """
+
+    source: str
+    kind: str = ""
+    factory: str = ""
+    name: str = ""
+    bounds: tuple[float, float] | None = None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    shape: tuple[int, ...] = ()
+    classes: int | None = None
+    labels: tuple[str, ...] = ()
+    answers: Literal["logits", "probabilities", "labels"] | None = None
+    timeout: float = 60.0
+    queries: int | None = None
+    trust: bool = False
+    http: HttpSection = HttpSection()
+
+
+class ColumnSection(_Section, frozen=True):
+    """[data.columns.NAME]: what one column is and may become; whatever is not said is read from the data."""
+
+    kind: ColumnKind | None = None
+    low: float | None = None
+    high: float | None = None
+    categories: tuple[str, ...] = ()
+    immutable: bool = False
+    sensitive: bool = False
+    direction: Literal["up", "down"] | None = None
+    group: str = ""
+    ignore: bool = False
+
+
+class DataSection(_Section, frozen=True):
+    """[data]: labelled data the model is attacked with.
+
+    source: "bundled:digits", "bundled:mnist5k", a .npz, .csv or .parquet file, an image folder, or "module:callable" → (x, y).
+    train: what the model was trained on, where it is a file of its own; else `test_share` of the source is held out with `seed`.
+    label: the label column of a table. classes: label values in the order of the model's outputs. size: (h, w) of images.
+    scale: divide raw input values by it (255 for bytes). columns: the table's columns.
+    """
+
+    source: str
+    kind: str = ""
+    train: str = ""
+    label: str = ""
+    classes: tuple[str, ...] = ()
+    test_share: float = 0.3
+    seed: int = 0
+    size: tuple[int, int] | None = None
+    scale: float | None = None
+    columns: dict[str, ColumnSection] = {}
+
+
+class ThreatSection(_Section, frozen=True):
+    """[threats.NAME]: an attacker, and how hard we try to be him.
+
+    preset: start from a preset such as "linf-8/255". radius: a number or a fraction such as "8/255".
+    attacks: plug-in names; empty for the family's default cascade (`profile`: "quick" or "standard").
+    samples: at most so many. precision: stop when the interval's half-width is below it. curve: more radii for the chart.
+    settings: per attack, such as settings."evasion.pgd".steps = 40.
+    """
+
+    family: Family | None = None
+    preset: str = ""
+    knowledge: Knowledge | None = None
+    norm: Norm | None = None
+    radius: float | str | None = None
+    changed: int | None = None
+    queries: int | None = None
+    poison_rate: float | None = None
+    target_class: int | None = None
+    attacks: tuple[str, ...] = ()
+    profile: Literal["quick", "standard"] = "quick"
+    samples: int = 500
+    precision: float | None = None
+    curve: tuple[float | str, ...] = ()
+    settings: dict[str, dict[str, Scalar]] = {}
+
+    def threat(self, name: str) -> Threat:
+        """Build the threat of this section; raises ValueError with what is missing."""
+        base = PRESETS.get(self.preset, Threat(name=name, family=self.family or "evasion"))
+        if self.preset and self.preset not in PRESETS:
+            raise ValueError(f'no preset "{self.preset}"; {nearest(self.preset, PRESETS)}')
+        changes: dict[str, object] = {"name": name}
+        for key in ("family", "knowledge", "queries", "poison_rate", "target_class"):
+            value = getattr(self, key)
+            if value is not None:
+                changes[key] = value
+        if self.norm is not None or self.radius is not None:
+            norm = self.norm or (base.ball.norm if base.ball else None)
+            radius = self.radius if self.radius is not None else (base.ball.radius if base.ball else None)
+            if norm is None or radius is None:
+                raise ValueError("a ball needs both norm and radius")
+            changes["ball"] = Ball(norm, number(radius))
+        return msgspec.structs.replace(base, **changes)
+
+    def radii(self) -> tuple[float, ...]:
+        """Return the curve's radii as numbers."""
+        return tuple(number(radius) for radius in self.curve)
+
+
+class ScanSection(_Section, frozen=True):
+    """[scan]: what is looked at. exclude: path patterns. rules_off: rule names or patterns. max_seconds: of one file."""
+
+    include: tuple[str, ...] = (".",)
+    exclude: tuple[str, ...] = ()
+    rules_off: tuple[str, ...] = ()
+    max_seconds: float | None = None
+
+
+class ReportSection(_Section, frozen=True):
+    """[report]: what is written and where. formats: output plug-in names."""
+
+    folder: str = "hauberk-report"
+    formats: tuple[str, ...] = ("html", "json", "sarif")
+    exhibits: int = 12
+
+
+class StoreSection(_Section, frozen=True):
+    """[store]: where evidence is kept; "postgresql://…" for a server. $NAME parts are read from the environment."""
+
+    url: str = "sqlite:///.hauberk/evidence.db"
+
+
+class RunSection(_Section, frozen=True):
+    """[run]: seed of everything random; threads for torch (None: what the machine gives)."""
+
+    seed: int = 0
+    threads: int | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class Project(_Section, frozen=True):
+    """hauberk.toml. Without [model] or [data] only the scan runs, and the report says so."""
+
+    name: str = ""
+    model: ModelSection | None = None
+    data: DataSection | None = None
+    threats: dict[str, ThreatSection] = {}
+    policy: Policy = Policy()
+    scan: ScanSection = ScanSection()
+    report: ReportSection = ReportSection()
+    store: StoreSection = StoreSection()
+    run: RunSection = RunSection()
+
+
+def number(value: float | str) -> float:
+    """Read a number or a fraction such as "8/255"; raises ValueError."""
+    return float(Fraction(value.replace(" ", ""))) if isinstance(value, str) else float(value)
+
+
+def read(folder: Path) -> Project:
+    """Read the project file of a folder (or the file itself); raises ProjectError that names file, line and key."""
+    path = folder / FILE_NAME if folder.is_dir() else folder
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ProjectError(
+            f"no {FILE_NAME} here", where=str(folder), fix="run `hauberk init` in the project's folder"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProjectError(f"cannot be read: {error}", where=str(path)) from error
+    return parse(text, str(path))
+
+
+def parse(text: str, where: str = FILE_NAME) -> Project:
+    """Parse the text of a project file; raises ProjectError."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        place = f"{where}:{line[1]}" if line else where
+        raise ProjectError(f"not valid TOML: {error}", where=place, fix="mend the line") from error
+    try:
+        project = msgspec.convert(raw, Project, strict=True)
+    except msgspec.ValidationError as error:
+        raise _explain(error, text, where) from error
+    _check(project, text, where)
+    return project
+
+
+def _check(project: Project, text: str, where: str) -> None:
+    """Refuse what types cannot: wrong threats, and requirements that name a threat that is not there."""
+    for name, section in project.threats.items():
+        try:
+            section.threat(name)
+            section.radii()
+        except (ValueError, ZeroDivisionError) as error:
+            keys = ["threats", name]
+            raise ProjectError(
+                str(error),
+                where=_place(text, where, keys),
+                fix='see [threats] in the docs; a radius is a number or "8/255"',
+            ) from error
+    for row, requirement in enumerate(project.policy.require):
+        if requirement.threat and requirement.threat not in project.threats:
+            raise ProjectError(
+                f'policy.require[{row}].threat: no threat "{requirement.threat}"',
+                where=_place(text, where, ["policy", "require"], requirement.threat),
+                fix=nearest(requirement.threat, project.threats),
+            )
+
+
+def _explain(error: msgspec.ValidationError, text: str, where: str) -> ProjectError:
+    """Turn msgspec's "… - at `$.model.timeout`" into a message with line, key path, expectation and nearest key."""
+    message, _, tail = str(error).partition(" - at ")
+    keys = [key for key in re.split(r"[.\[\]]+", tail.strip("`$ ")) if key]
+    unknown = re.match(r"Object contains unknown field `(.+)`", message)
+    if unknown:
+        keys_here = [*keys, unknown[1]]
+        known = _known(keys, text)
+        return ProjectError(
+            f'unknown key "{".".join(keys_here)}"',
+            where=_place(text, where, keys_here),
+            fix=nearest(unknown[1], known),
+        )
+    missing = re.match(r"Object missing required field `(.+)`", message)
+    if missing:
+        return ProjectError(
+            f'key "{".".join([*keys, missing[1]])}" is missing',
+            where=_place(text, where, keys),
+            fix=f"add {missing[1]} = …",
+        )
+    path = ".".join(_named(keys, text))
+    return ProjectError(f'"{path}": {message[0].lower()}{message[1:]}', where=_place(text, where, _named(keys, text)))
+
+
+def _named(keys: list[str], text: str) -> list[str]:
+    """Replace msgspec's "..." (any key of a table) by the key that is wrong, found by trying each."""
+    named: list[str] = []
+    here: Any = tomllib.loads(text)
+    kind: Any = Project
+    for position, key in enumerate(keys):
+        if key == "..." and isinstance(here, dict):
+            value_type = _value_type(kind)
+            key = next((name for name, value in here.items() if not _fits(value, value_type)), key)
+            kind = value_type
+        else:
+            kind = _field_type(kind, key)
+        here = (
+            here.get(key)
+            if isinstance(here, dict)
+            else here[int(key)]
+            if isinstance(here, list) and key.isdigit()
+            else None
+        )
+        named.append(keys[position] if key == "..." else key)
+    return named
+
+
+def _known(keys: list[str], text: str) -> list[str]:  # noqa: ARG001
+    """List the keys allowed at a place of the file."""
+    kind: Any = Project
+    for key in keys:
+        kind = _value_type(kind) if key == "..." else _field_type(kind, key)
+    kind = _struct_in(kind)
+    return [field.encode_name for field in msgspec.structs.fields(kind)] if kind else []
+
+
+def _struct_in(kind: Any) -> Any:
+    """Find the record type inside Optional, tuple or dict types."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return kind
+    for part in getattr(kind, "__args__", ()):
+        found = _struct_in(part)
+        if found:
+            return found
+    return None
+
+
+def _field_type(kind: Any, key: str) -> Any:
+    struct = _struct_in(kind)
+    if struct is None or key.isdigit():
+        return kind
+    return next((field.type for field in msgspec.structs.fields(struct) if field.encode_name == key), None)
+
+
+def _value_type(kind: Any) -> Any:
+    arguments = getattr(kind, "__args__", ())
+    return arguments[-1] if arguments else kind
+
+
+def _fits(value: object, kind: Any) -> bool:
+    try:
+        msgspec.convert(value, kind, strict=True)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _place(text: str, where: str, keys: list[str], value: str = "") -> str:
+    """Find the line of a key path: the table header first, then the key below it."""
+    lines = text.splitlines()
+    start, named = 0, [key for key in keys if not key.isdigit()]
+    for depth in range(len(named), 0, -1):
+        header = r"\.".join(rf'"?{re.escape(key)}"?' for key in named[:depth])
+        found = next((row for row, line in enumerate(lines) if re.match(rf"\s*\[\[?\s*{header}\s*\]", line)), None)
+        if found is not None:
+            start, named = found, named[depth:]
+            break
+    wanted = re.escape(value) if value else (rf'^\s*"?{re.escape(named[0])}"?\s*[=.]' if named else None)
+    row = next((row for row in range(start, len(lines)) if wanted and re.search(wanted, lines[row])), start)
+    return f"{where}:{row + 1}"

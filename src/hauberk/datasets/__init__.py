@@ -1,0 +1,1 @@
+"""Ways to reach labelled data, one file each."""

@@ -1,0 +1,1 @@
+"""Hands-on labs, one folder each, graded by real attacks."""

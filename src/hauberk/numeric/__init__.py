@@ -1,0 +1,1 @@
+"""Mathematics without opinion: balls, intervals, losses, curves."""

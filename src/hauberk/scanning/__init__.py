@@ -1,0 +1,1 @@
+"""Static scanning: formats turn bytes into artifacts, rules read artifacts and yield findings, the engine runs them all."""

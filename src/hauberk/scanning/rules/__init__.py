@@ -1,0 +1,1 @@
+"""One file a rule, by family: an Artifact in, findings out."""

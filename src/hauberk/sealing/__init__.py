@@ -1,0 +1,1 @@
+"""Manifests, signatures and encryption of what is stored."""

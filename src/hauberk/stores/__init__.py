@@ -1,0 +1,1 @@
+"""Where evidence is kept: append-only, tamper-evident; SQLite by default, PostgreSQL by URL."""
