@@ -1,4 +1,7 @@
-"""hauberk: security for machine-learning projects in one tool. The verbs and the vocabulary, each loaded on first use."""
+"""hauberk: security for machine-learning projects in one tool.
+
+The verbs and the vocabulary, each loaded on first use.
+"""
 
 from __future__ import annotations
 

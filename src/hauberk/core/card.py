@@ -6,7 +6,9 @@ import msgspec
 
 
 class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a catalogue shows of a plug-in. Every field must be a literal (constants, tuples): it is also read from the source text.
+    """What a catalogue shows of a plug-in. Every field must be a literal (constants, tuples):
+
+    it is also read from the source text.
 
     title: the field's standard name. summary: one sentence, what it does and when to choose it.
     paper: the source, such as "Madry et al. 2018, arXiv:1706.06083"; for rules the standard behind them.

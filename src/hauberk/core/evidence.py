@@ -138,7 +138,9 @@ class Measurement(_Record, frozen=True, tag="measurement"):
 
 
 class Skipped(_Record, frozen=True, tag="skipped"):
-    """What was not looked at, and why. kind: "limit" of safety, missing "power", "scope" of the policy, "interrupted", "error".
+    """What was not looked at, and why. kind:
+
+    "limit" of safety, missing "power", "scope" of the policy, "interrupted", "error".
 
     subject: a path, a plug-in name or a threat. fix: what would let it be looked at; empty where nothing would.
     """

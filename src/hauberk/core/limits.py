@@ -8,7 +8,8 @@ import msgspec
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of one scan. Met bounds become a Skipped of kind "limit", never a crash and never silence.
 
-    file_bytes: larger files are streamed where the format can, else skipped. member_bytes: of one archive member, unpacked.
+    file_bytes: larger files are streamed where the format can, else skipped. member_bytes: of one archive member,
+    unpacked.
     total_bytes: unpacked from one file over all nesting. ratio: unpacked / packed of one member.
     members: of one archive. depth: of nested containers. nodes: graph nodes, opcodes or syntax nodes of one artifact.
     seconds: of one file. text_bytes: of one text file read whole.

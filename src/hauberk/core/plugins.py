@@ -86,7 +86,10 @@ def listing(family: str, name: str) -> Listing:
 
 
 def load(family: str, name: str) -> type:
-    """Import a plug-in's file and return its class; raises UnknownName, or MissingExtra where a dependency is missing."""
+    """Import a plug-in's file and return its class.
+
+    Raises UnknownName, or MissingExtra where a dependency is missing.
+    """
     entry = listing(family, name)
     try:
         module = importlib.import_module(entry.module)
@@ -100,7 +103,10 @@ def load(family: str, name: str) -> type:
 
 
 def build(family: str, name: str, settings: dict[str, Scalar] | None = None) -> object:
-    """Make a plug-in with some of its settings changed; raises UsageError naming a wrong setting and the nearest right one."""
+    """Make a plug-in with some of its settings changed.
+
+    Raises UsageError naming a wrong setting and the nearest right one.
+    """
     kind = load(family, name)
     settings = settings or {}
     known = {field.name: field for field in dataclasses.fields(kind)} if dataclasses.is_dataclass(kind) else {}

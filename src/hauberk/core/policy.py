@@ -151,7 +151,10 @@ def _bound(requirement: Requirement, evidence: Sequence[Evidence]) -> list[Judge
 
 
 def _hold(requirement: Requirement, row: Measurement) -> Judgement:
-    """Decide by the interval: met only if all of it is on the good side, not met if the value itself is on the bad side."""
+    """Decide by the interval.
+
+    Met only if all of it is on the good side, not met if the value itself is on the bad side.
+    """
     figure = f"{row.value:.3g} [{row.low:.3g}, {row.high:.3g}], n = {row.n}"
     low, high = requirement.min, requirement.max
     status: Status = "met"

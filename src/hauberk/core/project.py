@@ -1,4 +1,7 @@
-"""The project file hauberk.toml: its sections, and errors that name file, line, key path, what was expected and the nearest key."""
+"""The project file hauberk.toml.
+
+Its sections, and errors that name file, line, key path, what was expected and the nearest key.
+"""
 
 from __future__ import annotations
 
@@ -45,8 +48,10 @@ class HttpSection(_Section, frozen=True):
 class ModelSection(_Section, frozen=True):
     """[model]: how to reach the model under test.
 
-    source: "module:callable", a .safetensors (with factory), .pt2, .onnx, .skops, .joblib or .pkl (with trust) file, or an http(s) URL.
-    kind: the target plug-in; guessed from the source where empty. factory: "module:callable" that builds the torch module.
+    source: "module:callable", a .safetensors (with factory), .pt2, .onnx, .skops, .joblib or .pkl (with trust) file,
+    or an http(s) URL.
+    kind: the target plug-in; guessed from the source where empty. factory: "module:callable" that builds the torch
+    module.
     bounds: [low, high] of every input value. mean, std: per channel, applied by the target before the model.
     shape: of one input. classes: how many. labels: their names. answers: what the model gives.
     timeout: seconds one answer may take. queries: in all, over every attack. trust: load files that run code on load.
@@ -86,9 +91,12 @@ class ColumnSection(_Section, frozen=True):
 class DataSection(_Section, frozen=True):
     """[data]: labelled data the model is attacked with.
 
-    source: "bundled:digits", "bundled:mnist5k", a .npz, .csv or .parquet file, an image folder, or "module:callable" → (x, y).
-    train: what the model was trained on, where it is a file of its own; else `test_share` of the source is held out with `seed`.
-    label: the label column of a table. classes: label values in the order of the model's outputs. size: (h, w) of images.
+    source: "bundled:digits", "bundled:mnist5k", a .npz, .csv or .parquet file, an image folder, or "module:callable"
+    → (x, y).
+    train: what the model was trained on, where it is a file of its own; else `test_share` of the source is held out
+    with `seed`.
+    label: the label column of a table. classes: label values in the order of the model's outputs. size: (h, w) of
+    images.
     scale: divide raw input values by it (255 for bytes). columns: the table's columns.
     """
 
@@ -109,7 +117,8 @@ class ThreatSection(_Section, frozen=True):
 
     preset: start from a preset such as "linf-8/255". radius: a number or a fraction such as "8/255".
     attacks: plug-in names; empty for the family's default cascade (`profile`: "quick" or "standard").
-    samples: at most so many. precision: stop when the interval's half-width is below it. curve: more radii for the chart.
+    samples: at most so many. precision: stop when the interval's half-width is below it. curve: more radii for the
+    chart.
     settings: per attack, such as settings."evasion.pgd".steps = 40.
     """
 
@@ -153,7 +162,10 @@ class ThreatSection(_Section, frozen=True):
 
 
 class ScanSection(_Section, frozen=True):
-    """[scan]: what is looked at. exclude: path patterns. rules_off: rule names or patterns. max_seconds: of one file."""
+    """[scan]: what is looked at. exclude: path patterns. rules_off: rule names or patterns. max_seconds.
+
+    Of one file.
+    """
 
     include: tuple[str, ...] = (".",)
     exclude: tuple[str, ...] = ()

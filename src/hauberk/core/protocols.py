@@ -154,7 +154,10 @@ class EvasionAttack(Protocol):
     def run(
         self, target: Target, x: torch.Tensor, y: torch.Tensor, threat: Threat, rng: torch.Generator
     ) -> torch.Tensor:
-        """Return candidates of x's shape; a sample the attack could not break may come back in any state inside the set."""
+        """Return candidates of x's shape.
+
+        A sample the attack could not break may come back in any state inside the set.
+        """
         ...
 
 

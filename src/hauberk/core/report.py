@@ -31,7 +31,10 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """One run. command: how to repeat it. digests: of project file, model and data. root: the store's log root after it."""
+    """One run. command: how to repeat it. digests: of project file, model and data. root.
+
+    The store's log root after it.
+    """
 
     project: str
     run: str

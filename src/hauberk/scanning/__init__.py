@@ -1,1 +1,4 @@
-"""Static scanning: formats turn bytes into artifacts, rules read artifacts and yield findings, the engine runs them all."""
+"""Static scanning.
+
+Formats turn bytes into artifacts, rules read artifacts and yield findings, the engine runs them all.
+"""

@@ -1,4 +1,7 @@
-"""The neutral ground between formats and rules: what a file would load, import, call or execute, and what was odd in it."""
+"""The neutral ground between formats and rules.
+
+What a file would load, import, call or execute, and what was odd in it.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,10 @@ class _Fact(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Import(_Fact, frozen=True):
-    """A global the loader would resolve, such as ("posix", "system"). resolved: False if named but never reached the stack."""
+    """A global the loader would resolve, such as ("posix", "system"). resolved.
+
+    False if named but never reached the stack.
+    """
 
     module: str
     name: str
@@ -40,7 +46,8 @@ class Import(_Fact, frozen=True):
 class Call(_Fact, frozen=True):
     """Something the loader would call. callable: dotted; arguments: decompiled text, shortened.
 
-    effect: "call" (REDUCE, INST, OBJ, NEWOBJ, a Lambda layer), "state" (BUILD → __setstate__ or __dict__), "persistent" (persistent id).
+    effect: "call" (REDUCE, INST, OBJ, NEWOBJ, a Lambda layer), "state" (BUILD → __setstate__ or __dict__),
+    "persistent" (persistent id).
     """
 
     callable: str
@@ -66,7 +73,10 @@ class Operator(_Fact, frozen=True):
 
 
 class Requirement(_Fact, frozen=True):
-    """A dependency. name: normalised (PEP 503). specifier: as written. version: the exact pin or None. url: direct reference."""
+    """A dependency. name: normalised (PEP 503). specifier: as written. version: the exact pin or None. url.
+
+    Direct reference.
+    """
 
     name: str
     specifier: str
@@ -77,7 +87,10 @@ class Requirement(_Fact, frozen=True):
 
 
 class Instruction(_Fact, frozen=True):
-    """One instruction of a build or deployment file. keyword: upper case, such as "RUN"; stage: the build stage it belongs to."""
+    """One instruction of a build or deployment file. keyword: upper case, such as "RUN"; stage.
+
+    The build stage it belongs to.
+    """
 
     keyword: str
     value: str
@@ -88,7 +101,8 @@ class Instruction(_Fact, frozen=True):
 class Problem(_Fact, frozen=True):
     """What went wrong while reading. "limit" → Skipped by the engine; the others are facts that rules read.
 
-    kind: "malformed", "truncated", "disagreement" (two readings of one file differ), "encrypted", "mismatch" (content contradicts name), "limit".
+    kind: "malformed", "truncated", "disagreement" (two readings of one file differ), "encrypted", "mismatch"
+    (content contradicts name), "limit".
     """
 
     kind: Literal["malformed", "truncated", "disagreement", "encrypted", "mismatch", "limit"]
@@ -115,7 +129,8 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     """One file, or one member of it. parts: nested artifacts, parsed by whichever formats accept them.
 
     path: relative to the scanned root, POSIX. part: member names joined by "!", empty for the file itself.
-    format: the name of the format that read it. digest: "sha256:…" of the bytes, empty where a limit forbade reading them.
+    format: the name of the format that read it. digest: "sha256:…" of the bytes, empty where a limit forbade reading
+    them.
     """
 
     path: str
@@ -169,7 +184,10 @@ Descend = Callable[[str, bytes], "tuple[Artifact, ...]"]
 
 
 class Format(Protocol):
-    """Bytes in, a neutral artifact out. Never judges, never executes, raises only LimitExceeded; malformed input is a Problem."""
+    """Bytes in, a neutral artifact out. Never judges, never executes, raises only LimitExceeded.
+
+    Malformed input is a Problem.
+    """
 
     card: ClassVar[Card]
 
@@ -183,7 +201,10 @@ class Format(Protocol):
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """A finding as a rule words it; the engine adds rule name, path, part and provenance. severity: None for the card's."""
+    """A finding as a rule words it; the engine adds rule name, path, part and provenance. severity.
+
+    None for the card's.
+    """
 
     message: str
     fix: str
