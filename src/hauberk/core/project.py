@@ -1,21 +1,18 @@
-"""The project file hauberk.toml.
-
-Its sections, and errors that name file, line, key path, what was expected and the nearest key.
-"""
+"""The project file hauberk.toml: its sections, one record each, and how they are read."""
 
 from __future__ import annotations
 
-import re
 import tomllib
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from hauberk.core.errors import ProjectError, nearest
 from hauberk.core.evidence import Scalar
 from hauberk.core.policy import Policy
+from hauberk.core.project_faults import place, record_fault, toml_fault
 from hauberk.core.schema import ColumnKind
 from hauberk.core.threat import PRESETS, Ball, Family, Knowledge, Norm, Threat
 
@@ -153,6 +150,8 @@ class ThreatSection(_Section, frozen=True):
             radius = self.radius if self.radius is not None else (base.ball.radius if base.ball else None)
             if norm is None or radius is None:
                 raise ValueError("a ball needs both norm and radius")
+            if number(radius) <= 0:
+                raise ValueError(f"the radius is {radius}")
             changes["ball"] = Ball(norm, number(radius))
         return msgspec.structs.replace(base, **changes)
 
@@ -229,140 +228,36 @@ def read(folder: Path) -> Project:
 
 
 def parse(text: str, where: str = FILE_NAME) -> Project:
-    """Parse the text of a project file; raises ProjectError."""
+    """Parse the text of a project file; raises ProjectError that names line, key path, expectation and nearest key."""
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        line = re.search(r"at line (\d+)", str(error))
-        place = f"{where}:{line[1]}" if line else where
-        raise ProjectError(f"not valid TOML: {error}", where=place, fix="mend the line") from error
+        raise toml_fault(error, text, where) from error
     try:
         project = msgspec.convert(raw, Project, strict=True)
     except msgspec.ValidationError as error:
-        raise _explain(error, text, where) from error
+        raise record_fault(error, raw, Project, text, where) from error
     _check(project, text, where)
     return project
 
 
 def _check(project: Project, text: str, where: str) -> None:
-    """Refuse what types cannot: wrong threats, and requirements that name a threat that is not there."""
+    """Refuse what types cannot: impossible threats, and requirements that name a threat that is not there."""
     for name, section in project.threats.items():
         try:
             section.threat(name)
             section.radii()
         except (ValueError, ZeroDivisionError) as error:
-            keys = ["threats", name]
+            key = "preset" if section.preset and "preset" in str(error) else "radius"
             raise ProjectError(
-                str(error),
-                where=_place(text, where, keys),
-                fix='see [threats] in the docs; a radius is a number or "8/255"',
+                f"threats.{name}: {error}",
+                where=place(text, where, ("threats", name, key)),
+                fix='a radius is a number above 0 in input units, or a fraction such as "8/255"',
             ) from error
     for row, requirement in enumerate(project.policy.require):
         if requirement.threat and requirement.threat not in project.threats:
             raise ProjectError(
-                f'policy.require[{row}].threat: no threat "{requirement.threat}"',
-                where=_place(text, where, ["policy", "require"], requirement.threat),
+                f'policy.require.{row}.threat: no threat "{requirement.threat}"',
+                where=place(text, where, ("policy", "require", row, "threat")),
                 fix=nearest(requirement.threat, project.threats),
             )
-
-
-def _explain(error: msgspec.ValidationError, text: str, where: str) -> ProjectError:
-    """Turn msgspec's "… - at `$.model.timeout`" into a message with line, key path, expectation and nearest key."""
-    message, _, tail = str(error).partition(" - at ")
-    keys = [key for key in re.split(r"[.\[\]]+", tail.strip("`$ ")) if key]
-    unknown = re.match(r"Object contains unknown field `(.+)`", message)
-    if unknown:
-        keys_here = [*keys, unknown[1]]
-        known = _known(keys, text)
-        return ProjectError(
-            f'unknown key "{".".join(keys_here)}"',
-            where=_place(text, where, keys_here),
-            fix=nearest(unknown[1], known),
-        )
-    missing = re.match(r"Object missing required field `(.+)`", message)
-    if missing:
-        return ProjectError(
-            f'key "{".".join([*keys, missing[1]])}" is missing',
-            where=_place(text, where, keys),
-            fix=f"add {missing[1]} = …",
-        )
-    path = ".".join(_named(keys, text))
-    return ProjectError(f'"{path}": {message[0].lower()}{message[1:]}', where=_place(text, where, _named(keys, text)))
-
-
-def _named(keys: list[str], text: str) -> list[str]:
-    """Replace msgspec's "..." (any key of a table) by the key that is wrong, found by trying each."""
-    named: list[str] = []
-    here: Any = tomllib.loads(text)
-    kind: Any = Project
-    for position, key in enumerate(keys):
-        if key == "..." and isinstance(here, dict):
-            value_type = _value_type(kind)
-            key = next((name for name, value in here.items() if not _fits(value, value_type)), key)
-            kind = value_type
-        else:
-            kind = _field_type(kind, key)
-        here = (
-            here.get(key)
-            if isinstance(here, dict)
-            else here[int(key)]
-            if isinstance(here, list) and key.isdigit()
-            else None
-        )
-        named.append(keys[position] if key == "..." else key)
-    return named
-
-
-def _known(keys: list[str], text: str) -> list[str]:  # noqa: ARG001
-    """List the keys allowed at a place of the file."""
-    kind: Any = Project
-    for key in keys:
-        kind = _value_type(kind) if key == "..." else _field_type(kind, key)
-    kind = _struct_in(kind)
-    return [field.encode_name for field in msgspec.structs.fields(kind)] if kind else []
-
-
-def _struct_in(kind: Any) -> Any:
-    """Find the record type inside Optional, tuple or dict types."""
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return kind
-    for part in getattr(kind, "__args__", ()):
-        found = _struct_in(part)
-        if found:
-            return found
-    return None
-
-
-def _field_type(kind: Any, key: str) -> Any:
-    struct = _struct_in(kind)
-    if struct is None or key.isdigit():
-        return kind
-    return next((field.type for field in msgspec.structs.fields(struct) if field.encode_name == key), None)
-
-
-def _value_type(kind: Any) -> Any:
-    arguments = getattr(kind, "__args__", ())
-    return arguments[-1] if arguments else kind
-
-
-def _fits(value: object, kind: Any) -> bool:
-    try:
-        msgspec.convert(value, kind, strict=True)
-    except msgspec.ValidationError:
-        return False
-    return True
-
-
-def _place(text: str, where: str, keys: list[str], value: str = "") -> str:
-    """Find the line of a key path: the table header first, then the key below it."""
-    lines = text.splitlines()
-    start, named = 0, [key for key in keys if not key.isdigit()]
-    for depth in range(len(named), 0, -1):
-        header = r"\.".join(rf'"?{re.escape(key)}"?' for key in named[:depth])
-        found = next((row for row, line in enumerate(lines) if re.match(rf"\s*\[\[?\s*{header}\s*\]", line)), None)
-        if found is not None:
-            start, named = found, named[depth:]
-            break
-    wanted = re.escape(value) if value else (rf'^\s*"?{re.escape(named[0])}"?\s*[=.]' if named else None)
-    row = next((row for row in range(start, len(lines)) if wanted and re.search(wanted, lines[row])), start)
-    return f"{where}:{row + 1}"

@@ -1,0 +1,69 @@
+"""`hauberk list`: the catalogues, read from the files' cards without importing them."""
+
+from __future__ import annotations
+
+import click
+
+from hauberk.core import plugins
+
+
+@click.command("list")
+@click.argument("family", required=False, type=click.Choice([*plugins.FAMILIES, "threats"]))
+@click.argument("name", required=False)
+@click.option("--format", "form", type=click.Choice(["terminal", "json"]), default="terminal", show_default=True)
+def command(family: str | None, name: str | None, form: str) -> None:
+    """List a FAMILY of plug-ins, or one plug-in's card and settings.
+
+    \b
+    hauberk list                      the families and how many plug-ins each has
+    hauberk list attacks              every attack, one line each
+    hauberk list attacks evasion.pgd  what it is, what it needs, its settings
+    hauberk list threats              the presets of attackers
+    """
+    if family is None:
+        rows = [(key, f"{len(plugins.catalog(key))} plug-ins") for key in plugins.FAMILIES]
+        _print([*rows, ("threats", "presets of attackers")], form)
+    elif family == "threats":
+        from hauberk.core.threat import PRESETS
+
+        _print([(key, _threat(value)) for key, value in PRESETS.items()], form)
+    elif name is None:
+        _print([(entry.name, entry.card.title) for entry in plugins.catalog(family)], form)
+    else:
+        _print(_one(family, name), form)
+
+
+def _threat(threat: object) -> str:
+    import msgspec
+
+    fields = msgspec.to_builtins(threat)
+    ball = fields.get("ball")
+    words = [fields["family"], fields["knowledge"], f"{ball['norm']} ≤ {ball['radius']:.4g}" if ball else ""]
+    words += [f"{fields['queries']} queries" if fields["queries"] else ""]
+    words += [f"{fields['poison_rate']:.0%} of the rows" if fields["poison_rate"] else ""]
+    return ", ".join(word for word in words if word)
+
+
+def _one(family: str, name: str) -> list[tuple[str, str]]:
+    import dataclasses
+
+    entry = plugins.listing(family, name)
+    card = entry.card
+    rows = [("name", entry.name), ("title", card.title), ("summary", card.summary), ("source", card.paper)]
+    rows += [(key, ", ".join(getattr(card, key))) for key in ("needs", "norms", "inputs", "threats", "suffixes")]
+    rows += [("severity", card.severity), ("module", f"{entry.module}.{entry.symbol}")]
+    kind = plugins.load(family, name)
+    if dataclasses.is_dataclass(kind):
+        rows += [(f"setting {field.name}", f"{field.type} = {field.default!r}") for field in dataclasses.fields(kind)]
+    return [(key, value) for key, value in rows if value]
+
+
+def _print(rows: list[tuple[str, str]], form: str) -> None:
+    if form == "json":
+        import msgspec
+
+        click.echo(msgspec.json.encode(dict(rows)))
+        return
+    width = max((len(key) for key, _ in rows), default=0)
+    for key, value in rows:
+        click.echo(f"{key:<{width}}  {value}")
