@@ -15,8 +15,11 @@ Role: TypeAlias = Literal["headline", "curve", "stage", "control", "diagnostic"]
 """headline: judged by the policy. curve: a point of a series. stage: survivors after one attack of a cascade.
 control: the same attack on the deliberately weak control model. diagnostic: helps to read the others."""
 
-IntervalMethod: TypeAlias = Literal["clopper-pearson", "wilson", "beta-mixture-sequence", "bootstrap", "exact", "none"]
-"""How [low, high] was computed; "exact": the value is counted on the whole population; "none": low = high = value."""
+IntervalMethod: TypeAlias = Literal[
+    "clopper-pearson", "wilson", "beta-mixture-sequence", "bootstrap", "delong", "mover", "exact", "none"
+]
+"""How [low, high] was computed; "delong": of an area under a ROC curve; "mover": of a difference of two estimates;
+"exact": the value is counted on the whole population; "none": low = high = value."""
 
 
 class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -112,6 +115,7 @@ class Measurement(_Record, frozen=True, tag="measurement"):
     value, low, high: in `unit`; [low, high] covers the truth with probability `level` (e.g. 0.95) by `method`.
     n: samples measured. population: samples there were to measure.
     threat: the threat's name in the project file; norm and radius repeat its ball so that curves can be drawn.
+    along, at: for a curve that does not run along the radius, what it runs along ("queries") and where this point lies.
     better: which direction is good for the defender.
     indicators: self-checks; a robustness figure without them is labelled as unchecked.
     note: what a reader must know before quoting the number.
@@ -133,6 +137,8 @@ class Measurement(_Record, frozen=True, tag="measurement"):
     threat: str = ""
     norm: str = ""
     radius: float | None = None
+    along: str = ""
+    at: float | None = None
     indicators: tuple[Indicator, ...] = ()
     note: str = ""
 
