@@ -1,0 +1,37 @@
+"""`hauberk init`: look at the project, write hauberk.toml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("init")
+@click.argument("folder", type=click.Path(file_okay=False), default=".")
+@click.option("--force", is_flag=True, help="Replace a hauberk.toml that is there.")
+@click.option("--dry-run", is_flag=True, help="Print what would be written, write nothing.")
+@click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
+def command(folder: str, force: bool, dry_run: bool, quiet: bool) -> None:
+    """Look at FOLDER and write a commented hauberk.toml.
+
+    File names, table headers and source text are read; nothing is imported, loaded or run.
+
+    \b
+    hauberk init             this folder
+    hauberk init --dry-run   only show what it would write
+    """
+    from hauberk.api.initialising import init, look, propose
+
+    found = look(Path(folder))
+    if dry_run:
+        click.echo(propose(found), nl=False)
+        return
+    path = init(folder, force=force)
+    if quiet:
+        return
+    click.echo(f"wrote {path}")
+    for kind in ("models", "data", "dependencies", "notebooks", "containers"):
+        names = getattr(found, kind)
+        click.echo(f"  {kind:<13} {', '.join(names[:4]) + (' …' if len(names) > 4 else '') if names else 'none found'}")
+    click.echo("Read it, mend what is marked ←, then run `hauberk check`.")
