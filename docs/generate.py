@@ -1,0 +1,130 @@
+"""Write the catalogue pages from the plug-ins' cards and the command-line page from the commands' help.
+
+--check only compares.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+import sys
+from pathlib import Path
+
+import click
+
+from hauberk.cli.main import COMMANDS, cli
+from hauberk.core import plugins
+from hauberk.core.threat import PRESETS
+
+FOLDER = Path(__file__).resolve().parent / "catalogue"
+NOTE = "<!-- Written by docs/generate.py from the cards; edit the plug-ins, then `make docs`. -->\n"
+INTRO = {
+    "attacks": "Every attack is one file; its path is its name. "
+    "Settings are changed with `--set name=value` or in `[threats.NAME.settings]`.",
+    "defenses": "A defense takes a target and gives a harder one, which can be attacked at once.",
+    "rules": "A rule reads what a format found. "
+    "Switch one off with `[scan] rules_off`, live with one finding by `[[policy.accept]]`.",
+    "formats": "A format turns bytes into facts and judges nothing. Content decides, not the file's ending.",
+    "targets": "Ways to reach the model under test, chosen by `[model] source` or `kind`.",
+    "datasets": "Ways to reach labelled data, chosen by `[data] source` or `kind`.",
+    "outputs": "What a report can be written as.",
+}
+
+
+def page(family: str) -> str:
+    """Word one catalogue page."""
+    entries = plugins.catalog(family)
+    rows = [NOTE, f"# {family.capitalize()}\n", INTRO[family], "", f"{len(entries)} so far.", ""]
+    rows += ["| name | what |", "|---|---|"]
+    rows += [f"| [`{entry.name}`](#{anchor(entry.name)}) | {entry.card.title} |" for entry in entries]
+    for entry in entries:
+        rows += ["", *section(entry)]
+    if family == "attacks":
+        rows += ["", "## Presets of attackers", "", "| name | ball | knowledge | queries |", "|---|---|---|---|"]
+        for name, threat in PRESETS.items():
+            ball = f"{threat.ball.norm} ≤ {threat.ball.radius:.4g}" if threat.ball else "–"
+            rows.append(f"| `{name}` | {ball} | {threat.knowledge} | {threat.queries or '–'} |")
+    return "\n".join(rows) + "\n"
+
+
+def anchor(name: str) -> str:
+    """Make the anchor that the headings get."""
+    return re.sub(r"[^\w-]", "", name.lower())
+
+
+def section(entry: plugins.Listing) -> list[str]:
+    """Word one plug-in: card, settings, docstring."""
+    card = entry.card
+    kind = plugins.load(entry.family, entry.name)
+    rows = [f"## {entry.name} {{: #{anchor(entry.name)} }}", "", card.summary, ""]
+    facts = [("Source", card.paper), ("Severity", card.severity)]
+    facts += [("Needs", ", ".join(card.needs)), ("Balls", ", ".join(card.norms)), ("Inputs", ", ".join(card.inputs))]
+    facts += [("Standards", ", ".join(card.threats)), ("Endings", ", ".join(f"`{one}`" for one in card.suffixes))]
+    rows += [f"- **{key}:** {value}" for key, value in facts if value]
+    rows += ["", *docstring(kind)]
+    if dataclasses.is_dataclass(kind) and dataclasses.fields(kind):
+        rows += ["", "| setting | type | default |", "|---|---|---|"]
+        rows += [
+            f"| `{field.name}` | `{str(field.type).replace('|', '/')}` | `{field.default!r}` |"
+            for field in dataclasses.fields(kind)
+            if field.init
+        ]
+    return rows
+
+
+def docstring(kind: type) -> list[str]:
+    """Quote the class's docstring below its first line."""
+    text = inspect.getdoc(kind) or ""
+    return ["```text", text.strip(), "```"]
+
+
+def command_line() -> str:
+    """Word the command-line page from the help of every command."""
+    rows = [NOTE, "# Command line\n"]
+    context = click.Context(cli, info_name="hauberk", max_content_width=100, terminal_width=100)
+    rows += ["```text", cli.get_help(context), "```"]
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        rows += ["", f"## hauberk {name}", ""]
+        rows += helps(command, context, name)
+    return "\n".join(rows) + "\n"
+
+
+def helps(command: click.Command, parent: click.Context, name: str) -> list[str]:
+    """Give a command's help, and its sub-commands'."""
+    context = click.Context(command, info_name=name, parent=parent, max_content_width=100, terminal_width=100)
+    rows = ["```text", command.get_help(context), "```"]
+    if isinstance(command, click.Group):
+        for sub in command.list_commands(context):
+            inner = command.get_command(context, sub)
+            assert inner is not None
+            rows += ["", *helps(inner, context, sub)]
+    return rows
+
+
+def pages() -> dict[Path, str]:
+    """Word every generated page."""
+    made = {FOLDER / f"{family}.md": page(family) for family in INTRO}
+    made[FOLDER / "cli.md"] = command_line()
+    return made
+
+
+def main() -> int:
+    """Write the pages, or with --check say which are stale."""
+    stale = []
+    for path, text in pages().items():
+        if "--check" in sys.argv:
+            if not path.exists() or path.read_text(encoding="utf-8") != text:
+                stale.append(path.name)
+        else:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    if stale:
+        print(f"stale: {', '.join(stale)}; run `make docs`")
+    return bool(stale)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
