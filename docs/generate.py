@@ -12,9 +12,10 @@ import sys
 from pathlib import Path
 
 import click
+import msgspec
 
 from hauberk.cli.main import COMMANDS, cli
-from hauberk.core import plugins
+from hauberk.core import plugins, policy, project
 from hauberk.core.threat import PRESETS
 
 FOLDER = Path(__file__).resolve().parent / "catalogue"
@@ -29,6 +30,22 @@ INTRO = {
     "targets": "Ways to reach the model under test, chosen by `[model] source` or `kind`.",
     "datasets": "Ways to reach labelled data, chosen by `[data] source` or `kind`.",
     "outputs": "What a report can be written as.",
+}
+
+SECTIONS = {
+    "top level": project.Project,
+    "[model]": project.ModelSection,
+    "[model.http]": project.HttpSection,
+    "[data]": project.DataSection,
+    "[data.columns.NAME]": project.ColumnSection,
+    "[threats.NAME]": project.ThreatSection,
+    "[policy]": policy.Policy,
+    "[[policy.require]]": policy.Requirement,
+    "[[policy.accept]]": policy.Acceptance,
+    "[scan]": project.ScanSection,
+    "[report]": project.ReportSection,
+    "[store]": project.StoreSection,
+    "[run]": project.RunSection,
 }
 
 
@@ -104,9 +121,35 @@ def helps(command: click.Command, parent: click.Context, name: str) -> list[str]
     return rows
 
 
+def project_file() -> str:
+    """Word the reference of hauberk.toml from the records it is read into."""
+    rows = [NOTE, "# The keys of hauberk.toml\n"]
+    rows += [
+        "An unknown key is refused, with the nearest valid one. See [the chapter](../project-file.md) for a walk.",
+        "",
+    ]
+    for title, kind in SECTIONS.items():
+        rows += [f"## {title}", "", "```text", inspect.cleandoc(kind.__doc__ or ""), "```", ""]
+        rows += ["| key | default |", "|---|---|"]
+        for field in msgspec.structs.fields(kind):
+            default = "required" if field.required else f"`{plain(field)}`"
+            rows.append(f"| `{field.encode_name}` | {default} |")
+        rows.append("")
+    return "\n".join(rows).rstrip() + "\n"
+
+
+def plain(field: msgspec.structs.FieldInfo) -> str:
+    """Word a default as TOML would, nested tables as theirs."""
+    value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+    if isinstance(value, msgspec.Struct) or value in ((), {}):
+        return "–"
+    return "none" if value is None else msgspec.json.encode(value).decode()
+
+
 def pages() -> dict[Path, str]:
     """Word every generated page."""
     made = {FOLDER / f"{family}.md": page(family) for family in INTRO}
+    made[FOLDER / "keys.md"] = project_file()
     made[FOLDER / "cli.md"] = command_line()
     return made
 
