@@ -14,8 +14,8 @@ from hauberk.core.protocols import Store
 from hauberk.core.provenance import Stamp
 from hauberk.core.report import Timing
 
-DONE = -1
-"""The part number of the checkpoint that says a piece of work is whole."""
+WHOLE, BROKEN = -1, -2
+"""Part numbers of the checkpoint that ends a piece's evidence: it is whole, or a fault or Ctrl-C broke it off."""
 
 States: TypeAlias = Mapping[int, str]
 
@@ -44,19 +44,35 @@ NOTHING = Earlier({}, {})
 
 
 def earlier(entries: Iterable[Entry]) -> Earlier:
-    """Sort a run's entries by the piece of work they belong to: evidence stands before its piece's DONE checkpoint."""
+    """Sort a run's entries by the piece of work they belong to: evidence stands before the checkpoint that ends it."""
     whole: dict[str, tuple[Evidence, ...]] = {}
     parts: dict[str, dict[int, str]] = {}
+    for step, part, state, evidence in pieces(entries):
+        if part == WHOLE:
+            whole[step] = evidence
+        elif part >= 0:
+            parts.setdefault(step, {})[part] = state
+    return Earlier(whole, parts)
+
+
+class Piece(NamedTuple):
+    """A checkpoint of a run and the evidence that came since the one before."""
+
+    step: str
+    part: int
+    state: str
+    evidence: tuple[Evidence, ...]
+
+
+def pieces(entries: Iterable[Entry]) -> Iterator[Piece]:
+    """Cut a run's entries at its checkpoints."""
     pending: list[Evidence] = []
     for entry in entries:
-        if not isinstance(entry, Checkpoint):
-            pending.append(entry)
-        elif entry.part == DONE:
-            whole[entry.step] = tuple(pending)
+        if isinstance(entry, Checkpoint):
+            yield Piece(entry.step, entry.part, entry.state, tuple(pending))
             pending = []
         else:
-            parts.setdefault(entry.step, {})[entry.part] = entry.state
-    return Earlier(whole, parts)
+            pending.append(entry)
 
 
 class Run:
@@ -66,39 +82,37 @@ class Run:
         self.name = name
         self.evidence: list[Evidence] = []
         self.timings: list[Timing] = []
+        self.steps: list[str] = []
         self.interrupted = False
         self.root = ""
         self._store, self._stamp, self._before = store, stamp, before
         self._lost: StoreError | None = None
 
     def carry_out(self, work: Work) -> None:
-        """Do one piece of work, unless it is already whole.
-
-        A fault or Ctrl-C becomes a Skipped beside what was measured.
-        """
+        """Do one piece of work, unless it is whole already; a fault or Ctrl-C becomes a Skipped beside what was got."""
+        self.steps.append(work.key)
         if work.key in self._before.whole:
             self.evidence.extend(self._before.whole[work.key])
             return
         if self.interrupted:
-            self._keep([self._gap(work, "the run was stopped before it began", "interrupted")])
+            self._keep(work, [self._gap(work, "the run was stopped before it began", "interrupted")], BROKEN)
             return
         start = time.monotonic()
         got: list[Evidence] = []
-        whole = True
+        end = WHOLE
         try:
             for item in self._produce(work):
                 got.append(item)
         except KeyboardInterrupt:
-            whole, self.interrupted = False, True
+            end, self.interrupted = BROKEN, True
             got.append(self._gap(work, "stopped by the user", "interrupted"))
         except MissingPower as error:
             got.append(self._gap(work, error.what, "power", error.fix))
         except HauberkError as error:
-            whole = False
+            end = BROKEN
             got.append(self._gap(work, str(error).partition("\n")[0], "error", error.fix))
         self.timings.append(Timing(name=work.name, seconds=round(time.monotonic() - start, 3)))
-        done = [Checkpoint(step=work.key, part=DONE, state="", provenance=self._stamp.of("run"))] if whole else []
-        self._keep(got, done)
+        self._keep(work, got, end)
 
     def _produce(self, work: Work) -> Iterator[Evidence]:
         """Pass evidence on; put checkpoints into the store as they come."""
@@ -112,9 +126,10 @@ class Run:
         remedy = fix or ("run `hauberk check --resume`" if kind == "interrupted" else "")
         return Skipped(subject=work.name, reason=reason, kind=kind, fix=remedy, provenance=self._stamp.of("run"))  # type: ignore[arg-type]
 
-    def _keep(self, got: list[Evidence], done: list[Checkpoint] | None = None) -> None:
+    def _keep(self, work: Work, got: list[Evidence], end: int) -> None:
+        """Keep a piece's evidence and the checkpoint that ends it in one append: all or none."""
         self.evidence.extend(got)
-        self._append([*got, *(done or [])])
+        self._append([*got, Checkpoint(step=work.key, part=end, state="", provenance=self._stamp.of("run"))])
 
     def _append(self, entries: list[Entry]) -> None:
         """Append to the store; where it fails the run goes on in memory and its report says so."""
@@ -137,3 +152,8 @@ class Run:
     def note(self, step: str, state: str) -> None:
         """Keep one extra checkpoint, such as the report's envelope."""
         self._append([Checkpoint(step=step, part=0, state=state, provenance=self._stamp.of("run"))])
+
+    def finish(self, end: Callable[[], object]) -> None:
+        """Close the run in the store, unless the store was lost."""
+        if self._lost is None and not self.interrupted:
+            end()

@@ -1,0 +1,180 @@
+"""The verb `check`, the main job: scan and attack, judged against the policy, kept as evidence."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from hauberk.api.assembling import Frame, assemble
+from hauberk.api.reporting import ENVELOPE, envelope
+from hauberk.api.running import NOTHING, Earlier, Run, Work, earlier, key_of
+from hauberk.api.subject import Subject, open_subject
+from hauberk.api.threats import Setting, work
+from hauberk.core.encoding import canonical
+from hauberk.core.errors import TargetError, UnknownName, UsageError, nearest
+from hauberk.core.evidence import Entry, Skipped
+from hauberk.core.progress import Silent
+from hauberk.core.project import Project, read
+from hauberk.core.protocols import Progress
+from hauberk.core.provenance import Clock, Stamp, utc_now
+from hauberk.core.report import Report
+from hauberk.core.version import __version__
+from hauberk.scanning import engine
+from hauberk.stores.evidence import EvidenceStore, RunHeader, open_store
+
+_SILENT = Silent()
+
+
+def check(
+    folder: str | os.PathLike[str] = ".",
+    *,
+    resume: bool = False,
+    samples: int | None = None,
+    precision: float | None = None,
+    only: tuple[str, ...] = (),
+    seed: int | None = None,
+    store: str | None = None,
+    progress: Progress = _SILENT,
+    clock: Clock = utc_now,
+) -> Report:
+    """Scan a project, attack its model under each threat, keep the evidence, and return the report.
+
+    resume: go on with the last run that was broken off. samples, precision: instead of what the threats say.
+    only: names of threats (or "scan"); the others are named as not tested. store: instead of [store] url.
+    Raises UsageError for faults the caller can mend; what fails while measuring is a Skipped in the report.
+
+    Example:
+        >>> hauberk.check("examples/credit").verdict().status  # doctest: +SKIP
+    """
+    path = Path(folder)
+    root = path if path.is_dir() else path.parent
+    project = _changed(read(path), samples=samples, precision=precision, seed=seed, store=store)
+    _known(project, only)
+    subject, fault = _open(project, root)
+    with open_store(project.store.url, root, clock=clock) as kept:
+        name, before = _unfinished(kept, project) if resume else ("", NOTHING)
+        frame = Frame.open(project, path, _command(path, samples, precision, only, seed), clock=clock, run=name)
+        if not name:
+            kept.begin(_header(frame))
+        stamp = Stamp(clock=clock, seed=project.run.seed, digests=subject.digests if subject else ())
+        run = Run(frame.run, kept, stamp, before)
+        for piece in _pieces(project, root, subject, fault, stamp, progress, only):
+            run.carry_out(piece)
+        report = assemble(
+            frame,
+            run.evidence,
+            clock=clock,
+            target=subject.target.spec if subject else None,
+            dataset=subject.dataset.spec if subject else None,
+            timings=run.timings,
+            interrupted=run.interrupted,
+            root=run.root,
+        )
+        run.note(ENVELOPE, envelope(report, run.steps))
+        run.finish(partial(kept.finish, frame.run, report.verdict().status))
+    return msgspec.structs.replace(report, evidence=tuple(run.evidence))
+
+
+def _changed(
+    project: Project, *, samples: int | None, precision: float | None, seed: int | None, store: str | None
+) -> Project:
+    """Return the project with what the caller wants otherwise."""
+    changes = {key: value for key, value in (("samples", samples), ("precision", precision)) if value is not None}
+    threats = {name: msgspec.structs.replace(section, **changes) for name, section in project.threats.items()}
+    run = project.run if seed is None else msgspec.structs.replace(project.run, seed=seed)
+    kept = project.store if store is None else msgspec.structs.replace(project.store, url=store)
+    return msgspec.structs.replace(project, threats=threats, run=run, store=kept)
+
+
+def _known(project: Project, only: tuple[str, ...]) -> None:
+    for name in only:
+        if name != "scan" and name not in project.threats:
+            raise UnknownName(f'no threat "{name}"', where="--only", fix=nearest(name, [*project.threats, "scan"]))
+
+
+def _open(project: Project, root: Path) -> tuple[Subject | None, TargetError | None]:
+    """Open model and data before anything else, so that a typing fault costs a second, not the scan."""
+    if project.model is None or project.data is None or not project.threats:
+        return None, None
+    try:
+        return open_subject(project, root), None
+    except TargetError as error:
+        return None, error
+
+
+def _command(path: Path, samples: int | None, precision: float | None, only: tuple[str, ...], seed: int | None) -> str:
+    rows = [f"hauberk check {path.as_posix()}"]
+    rows += [f"--samples {samples}"] if samples is not None else []
+    rows += [f"--precision {precision:g}"] if precision is not None else []
+    rows += [f"--only {name}" for name in only]
+    rows += [f"--seed {seed}"] if seed is not None else []
+    return " ".join(rows)
+
+
+def _header(frame: Frame) -> RunHeader:
+    return RunHeader(
+        run=frame.run,
+        project=frame.name,
+        command=frame.command,
+        started=frame.started.isoformat(timespec="seconds"),
+        version=__version__,
+        digests=frame.digests,
+        settings=canonical(frame.project).decode(),
+    )
+
+
+def _unfinished(kept: EvidenceStore, project: Project) -> tuple[str, Earlier]:
+    """Find the newest run, if it was broken off; raises UsageError where there is nothing to go on with."""
+    for summary in kept.runs():
+        if summary.project == project.name and summary.finished:
+            break
+        if summary.project == project.name:
+            return summary.run, earlier(kept.entries(summary.run))
+    raise UsageError("no run was broken off here", fix="run `hauberk check` without --resume")
+
+
+def _pieces(
+    project: Project,
+    root: Path,
+    subject: Subject | None,
+    fault: TargetError | None,
+    stamp: Stamp,
+    progress: Progress,
+    only: tuple[str, ...],
+) -> Iterator[Work]:
+    """Say what there is to do: the scan, then each threat; what is left out says why."""
+    scanning = Work("scan", key_of("scan", __version__, project.scan), lambda _: _scan(project, root, stamp, progress))
+    yield scanning if not only or "scan" in only else _left_out("scan", stamp, "left out by --only")
+    if project.model is None or project.data is None:
+        missing = "model" if project.model is None else "data"
+        yield _left_out("attacks", stamp, f"hauberk.toml names no [{missing}]", f"add [{missing}], see `hauberk init`")
+    elif not project.threats:
+        yield _left_out("attacks", stamp, "hauberk.toml names no [threats]", "add one, see `hauberk list threats`")
+    for name, section in project.threats.items():
+        if only and name not in only:
+            yield _left_out(name, stamp, "left out by --only")
+        elif fault is not None:
+            yield Work(name, key_of(name, "fault"), _raise(fault))
+        elif subject is not None:
+            yield work(name, section, Setting(subject, stamp, project.run.seed, progress))
+
+
+def _scan(project: Project, root: Path, stamp: Stamp, progress: Progress) -> Iterator[Entry]:
+    yield from engine.scan(root, project.scan, stamp=stamp, progress=progress)
+
+
+def _left_out(name: str, stamp: Stamp, reason: str, fix: str = "") -> Work:
+    gap = Skipped(subject=name, reason=reason, fix=fix, provenance=stamp.of("check"))
+    return Work(name, key_of(name, reason), lambda _: (gap,))
+
+
+def _raise(fault: TargetError) -> Callable[[object], Iterator[Entry]]:
+    def produce(_: object) -> Iterator[Entry]:
+        raise fault
+        yield  # pragma: no cover - makes this a generator
+
+    return produce

@@ -1,0 +1,82 @@
+"""What is attacked: a project's target and data, opened by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from hauberk.core.errors import DataError, ProjectError
+from hauberk.core.evidence import Digest
+from hauberk.core.project import Project
+from hauberk.core.protocols import Dataset, Target
+from hauberk.core.threat import Constraints, Threat
+from hauberk.datasets.opening import open_dataset
+from hauberk.targets.opening import open_target
+
+
+class Subject(NamedTuple):
+    """A target and the data it is attacked with."""
+
+    target: Target
+    dataset: Dataset
+
+    @property
+    def digests(self) -> tuple[Digest, ...]:
+        """What every piece of evidence about them names."""
+        rows = (("model", self.target.spec.digest), ("data", self.dataset.spec.digest))
+        return tuple(Digest(name=name, value=value) for name, value in rows if value)
+
+
+def open_subject(project: Project, folder: Path) -> Subject:
+    """Open data first, then the model with what the data says of its input; raises UsageError or TargetError."""
+    if project.model is None or project.data is None:
+        missing = "model" if project.model is None else "data"
+        raise ProjectError(f"[{missing}] is missing", where=str(folder), fix="name it, or run `hauberk scan`")
+    dataset = open_dataset(project.data, folder)
+    spec = dataset.spec
+    target = open_target(
+        project.model, folder, shape_hint=spec.shape, classes_hint=len(spec.classes), bounds_hint=spec.bounds
+    )
+    fitted(target, dataset)
+    return Subject(target, dataset)
+
+
+def fitted(target: Target, dataset: Dataset) -> None:
+    """Refuse data that the model cannot be asked about."""
+    model, data = target.spec, dataset.spec
+    if model.shape != data.shape:
+        raise DataError(
+            f"the model takes {model.shape}, the data gives {data.shape}",
+            where="[data]",
+            fix="name the data the model was made for, or set model.shape",
+        )
+    if len(data.classes) > model.classes:
+        raise DataError(
+            f"the data has {len(data.classes)} classes, the model {model.classes}",
+            where="[data] classes",
+            fix="name the classes in the order of the model's outputs",
+        )
+    low, high = model.bounds
+    if len(dataset.test.y) and (dataset.test.x.min() < low or dataset.test.x.max() > high):
+        raise DataError(
+            f"values run from {dataset.test.x.min():g} to {dataset.test.x.max():g}, "
+            f"outside the model's bounds [{low:g}, {high:g}]",
+            where="[model] bounds",
+            fix="set model.bounds to the range of raw inputs, or scale the data with data.scale",
+        )
+
+
+def constrained(threat: Threat, changed: int | None, dataset: Dataset) -> Threat:
+    """Give an evasion threat on a table its columns' constraints, where it has no ball."""
+    import msgspec
+
+    schema = dataset.spec.schema
+    if threat.family != "evasion" or threat.ball is not None or threat.constraints is not None:
+        return threat
+    if schema is None:
+        raise ProjectError(
+            "a threat of family evasion needs norm and radius: the data is not a table",
+            where=f"[threats.{threat.name}]",
+            fix='add norm = "linf" and radius = "8/255", or a preset',
+        )
+    return msgspec.structs.replace(threat, constraints=Constraints(columns=schema.columns, changed=changed))

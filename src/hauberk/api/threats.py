@@ -1,0 +1,97 @@
+"""From a threat of the project file to work: each family's attacks and its examiner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, TypeAlias, cast
+
+from hauberk.api.evasion import examine_evasion
+from hauberk.api.running import States, Work, key_of
+from hauberk.api.subject import Subject, constrained
+from hauberk.attacks.examining_extraction import examine_extraction
+from hauberk.attacks.examining_poisoning import examine_poisoning
+from hauberk.attacks.examining_privacy import examine_privacy
+from hauberk.core.errors import ProjectError
+from hauberk.core.evidence import Entry
+from hauberk.core.plugins import build, listing
+from hauberk.core.project import ThreatSection
+from hauberk.core.protocols import ExtractionAttack, MembershipAttack, PoisoningAttack, Progress
+from hauberk.core.provenance import Stamp
+from hauberk.core.threat import Family, Threat
+from hauberk.core.version import __version__
+
+DEFAULTS: dict[Family, tuple[str, ...]] = {
+    "poisoning": ("poisoning.badnets",),
+    "privacy": ("privacy.loss_threshold",),
+    "extraction": ("extraction.knockoff",),
+}
+"""What a threat without `attacks` is attacked with; evasion's cascade depends on the target's powers."""
+
+
+class Setting(NamedTuple):
+    """What all threats of a run share."""
+
+    subject: Subject
+    stamp: Stamp
+    seed: int
+    progress: Progress
+
+
+Examine: TypeAlias = Callable[[Setting, Threat, ThreatSection, States], Iterable[Entry]]
+
+
+def _poisoning(run: Setting, threat: Threat, section: ThreatSection, _: States) -> Iterable[Entry]:
+    for name in section.attacks or DEFAULTS["poisoning"]:
+        attack = cast(PoisoningAttack, build("attacks", name, section.settings.get(name)))
+        target, data = run.subject
+        yield from examine_poisoning(
+            target, data, attack, threat, stamp=run.stamp, seed=run.seed, progress=run.progress
+        )
+
+
+def _privacy(run: Setting, threat: Threat, section: ThreatSection, _: States) -> Iterable[Entry]:
+    for name in section.attacks or DEFAULTS["privacy"]:
+        attack = cast(MembershipAttack, build("attacks", name, section.settings.get(name)))
+        target, data = run.subject
+        yield from examine_privacy(target, data, attack, threat, stamp=run.stamp, seed=run.seed, progress=run.progress)
+
+
+def _extraction(run: Setting, threat: Threat, section: ThreatSection, _: States) -> Iterable[Entry]:
+    for name in section.attacks or DEFAULTS["extraction"]:
+        attack = cast(ExtractionAttack, build("attacks", name, section.settings.get(name)))
+        target, data = run.subject
+        yield from examine_extraction(
+            target, data, attack, threat, stamp=run.stamp, seed=run.seed, progress=run.progress
+        )
+
+
+def _evasion(run: Setting, threat: Threat, section: ThreatSection, states: States) -> Iterable[Entry]:
+    target, data = run.subject
+    yield from examine_evasion(
+        target, data, threat, section, states, stamp=run.stamp, seed=run.seed, progress=run.progress
+    )
+
+
+EXAMINERS: dict[Family, Examine] = {
+    "evasion": _evasion,
+    "poisoning": _poisoning,
+    "privacy": _privacy,
+    "extraction": _extraction,
+}
+
+
+def work(name: str, section: ThreatSection, run: Setting) -> Work:
+    """Make the work of one threat; raises ProjectError for another family's attack, UnknownName for an unknown one."""
+    threat = constrained(section.threat(name), section.changed, run.subject.dataset)
+    for attack in section.attacks:
+        listing("attacks", attack)
+        if attack.partition(".")[0] != threat.family:
+            raise ProjectError(
+                f"{attack} is no attack of family {threat.family}",
+                where=f"[threats.{name}]",
+                fix=f"name one of `hauberk list attacks` that begins with {threat.family}.",
+            )
+    target, dataset = run.subject
+    key = key_of(__version__, threat, section, run.seed, target.spec, dataset.spec.digest)
+    examine = EXAMINERS[threat.family]
+    return Work(name, key, lambda states: examine(run, threat, section, states))

@@ -1,0 +1,71 @@
+"""`hauberk check`: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hauberk.cli.options import reporting, show
+
+
+@click.command("check")
+@click.argument("folder", type=click.Path(), default=".")
+@click.option("--resume", is_flag=True, help="Go on with the last run that was broken off.")
+@click.option("--samples", type=click.IntRange(min=1), help="At most so many samples a threat.")
+@click.option(
+    "--precision", type=click.FloatRange(0, 0.5, min_open=True), help="Stop when an interval is ± this narrow."
+)
+@click.option("--only", multiple=True, metavar="THREAT", help="Only this threat (or scan); may be given again.")
+@click.option("--seed", type=int, help="Seed of everything random, instead of [run] seed.")
+@click.option("--store", metavar="URL", help="Keep evidence there, instead of [store] url.")
+@click.option("--formats", metavar="A,B", help="Report files to write, instead of [report] formats; none: write none.")
+@reporting
+def command(
+    folder: str,
+    resume: bool,
+    samples: int | None,
+    precision: float | None,
+    only: tuple[str, ...],
+    seed: int | None,
+    store: str | None,
+    formats: str | None,
+    form: str,
+    output: str | None,
+    quiet: bool,
+) -> int:
+    """Scan FOLDER, attack its model under every threat of hauberk.toml, and judge both against its policy.
+
+    Evidence is kept in the signed store; report.html, report.json and report.sarif are written.
+    Ctrl-C keeps what was measured.
+
+    \b
+    hauberk check                          this folder
+    hauberk check --precision 0.02         as many samples as ±2 % needs, no more
+    hauberk check --only scan              without the attacks
+    hauberk check --resume                 go on after Ctrl-C, a crash or kill -9
+    hauberk check --format markdown -q     for a pull request's comment
+
+    Exit status: 0 met, 1 not met, 2 usage, 3 could not be measured.
+    """
+    from hauberk.api.checking import check
+    from hauberk.api.reporting import destination, report
+    from hauberk.cli.progress import progress
+
+    with progress(quiet=quiet) as bars:
+        made = check(
+            folder,
+            resume=resume,
+            samples=samples,
+            precision=precision,
+            only=only,
+            seed=seed,
+            store=store,
+            progress=bars,
+        )
+    where, names = destination(Path(folder), output, formats)
+    show(made, form, None, quiet=quiet and form == "terminal")
+    for path in report(made, where, names):
+        if not quiet:
+            click.echo(f"wrote {path}", err=form != "terminal")
+    return made.verdict().exit_status

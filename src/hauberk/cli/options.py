@@ -1,0 +1,64 @@
+"""Options that several commands share, and how a report is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from hauberk.core.evidence import Scalar
+    from hauberk.core.report import Report
+
+F = TypeVar("F", bound=Callable[..., Any])
+FORMATS = ("terminal", "json", "sarif", "junit", "markdown", "html")
+
+
+def reporting(function: F) -> F:
+    """Add --format, --output and --quiet."""
+    function = click.option("--quiet", "-q", is_flag=True, help="No progress, no talk: only the result.")(function)
+    function = click.option(
+        "--output",
+        "-o",
+        type=click.Path(),
+        default=None,
+        help="Write there instead (a folder, or a file for --format).",
+    )(function)
+    return click.option(
+        "--format", "form", type=click.Choice(FORMATS), default="terminal", show_default=True, help="What to print."
+    )(function)
+
+
+def pairs(texts: tuple[str, ...]) -> dict[str, Scalar]:
+    """Read name=value settings; a value is a number, true or false where it reads as one, else text."""
+    import msgspec
+
+    values: dict[str, Scalar] = {}
+    for text in texts:
+        name, mark, value = text.partition("=")
+        if not mark or not name:
+            raise click.UsageError(f'"{text}" is not name=value')
+        try:
+            values[name.strip()] = msgspec.json.decode(value, type=str | int | float | bool | None)
+        except msgspec.DecodeError:
+            values[name.strip()] = value
+    return values
+
+
+def show(report: Report, form: str, output: str | None, *, quiet: bool) -> None:
+    """Print a report, or write it to a file."""
+    from hauberk.api.reporting import rendered
+
+    if form == "terminal" and output is None:
+        if not quiet:
+            from hauberk.api.reporting import show_on_terminal
+
+            show_on_terminal(report)
+        return
+    data = rendered(report, form)
+    if output is None:
+        click.get_binary_stream("stdout").write(data)
+    else:
+        Path(output).write_bytes(data)
