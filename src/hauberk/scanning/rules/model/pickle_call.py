@@ -1,0 +1,76 @@
+"""Calls that loading a pickle makes: dangerous ones, and those nobody vouches for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import ClassVar
+
+from hauberk.core.card import Card
+from hauberk.scanning.allowlist import standing
+from hauberk.scanning.artifact import Artifact, Call, Draft
+
+_TRACED = 5
+
+
+class PickleCall:
+    """Judge every call a pickle makes by what is known of the callable.
+
+    What: loading the file calls a function that runs code, reaches files, processes or the network (critical), or one
+    that is on no reviewed list (medium).
+    Why: a pickle is a program; whoever wrote the file decides what runs with the rights of whoever loads it. Lists of
+    bad names are always incomplete, so a callable is trusted by name or reported.
+    Fix: take the file from a source you trust, or convert it to safetensors, ONNX or skops and delete the pickle.
+    """
+
+    card: ClassVar[Card] = Card(
+        title="Call made by a pickle",
+        summary="Loading the file calls something dangerous, or something that is on no reviewed list.",
+        paper="CWE-502; OWASP ML06:2023; MITRE ATLAS AML.T0010, AML.T0011",
+        threats=("CWE-502", "OWASP-ML06", "AML.T0010", "AML.T0011"),
+        severity="critical",
+    )
+
+    def check(self, artifact: Artifact) -> Iterator[Draft]:
+        """Yield one draft for each callable that is not known to be inert."""
+        for name, calls in _by_callable(artifact.calls).items():
+            known = standing(name)
+            if known == "dangerous":
+                yield Draft(
+                    message=f"loading this file calls {_shown(calls[0])}",
+                    fix="do not load it; get the weights as safetensors from a source you trust",
+                    place=calls[0].place,
+                    trace=_trace(calls),
+                )
+            elif known == "unknown":
+                yield Draft(
+                    message=f"loading this file calls {_shown(calls[0])}, which is on no reviewed list",
+                    fix="read what it does before loading the file, or accept the finding with a reason",
+                    severity="medium",
+                    confidence="medium",
+                    place=calls[0].place,
+                    trace=_trace(calls),
+                )
+
+
+def _by_callable(calls: Iterable[Call]) -> dict[str, list[Call]]:
+    """Group by what is called; giving state to a class belongs to the call that made it."""
+    groups: dict[str, list[Call]] = {}
+    for call in calls:
+        if call.effect == "persistent":
+            continue
+        owner = call.callable.removesuffix(".__setstate__")
+        if call.effect == "state" and owner in groups:
+            groups[owner].append(call)
+        elif not owner.startswith("<persistent>"):
+            groups.setdefault(call.callable, []).append(call)
+    return groups
+
+
+def _shown(call: Call) -> str:
+    arguments = call.arguments if len(call.arguments) <= 80 else f"{call.arguments[:80]}…"
+    return f"{call.callable}({arguments})"
+
+
+def _trace(calls: list[Call]) -> tuple[str, ...]:
+    lines = [f"at byte {call.place.offset}: {call.callable}({call.arguments})" for call in calls[:_TRACED]]
+    return (*lines, f"and {len(calls) - _TRACED} more") if len(calls) > _TRACED else tuple(lines)
