@@ -1,0 +1,282 @@
+"""The one driver of iterative attacks: it owns active set, batches, dtype, rounds, budget and what is kept."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeVar
+
+import torch
+
+from hauberk.attacks.driving_oracle import Oracle, Seen, batch_size, fast_bfloat16
+from hauberk.core.errors import DataError, MissingPower, UsageError
+from hauberk.core.protocols import Differentiable, Target
+from hauberk.core.threat import Norm, Threat
+from hauberk.numeric.active import Dataclass, take
+from hauberk.numeric.balls import Region, region
+from hauberk.numeric.losses import Aim, Loss
+
+Tensor = torch.Tensor
+
+_BLOCK_VALUES = 2**24
+"""Input values searched at once: an attack holds some ten tensors of this many float32 (64 MiB each)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Driving:
+    """How to search, whatever the attack; the defaults suit nearly everyone.
+
+    early_stop: drop a sample at its first confirmed break; False: go on, and return its strongest point.
+    batch: inputs per forward; None chooses by input size and device.
+    precision: "auto" searches in bfloat16 where it is native and clearly faster (every break is confirmed in float32
+    before it counts), else in float32; a name fixes it, which a result to be repeated on another machine needs.
+    shrink: share of the batch that must have left before the tensors are copied to a smaller batch, 0–1.
+    """
+
+    early_stop: bool = True
+    batch: int | None = None
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    shrink: float = 0.05
+
+
+DEFAULT = Driving()
+
+
+class State(Dataclass, Protocol):
+    """What an attack remembers: a frozen dataclass of tensors, each with the sample as first axis.
+
+    x: (n, *shape), the points the driver looks at next.
+    """
+
+    @property
+    def x(self) -> Tensor:
+        """The points to look at next."""
+        ...
+
+
+S = TypeVar("S", bound=State)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Where a search is. index: steps done, 0 … steps − 1. region, aim: of the samples still in the batch."""
+
+    index: int
+    steps: int
+    region: Region
+    aim: Aim
+    rng: torch.Generator
+
+
+class Method(Protocol[S]):
+    """What an iterative attack's file holds."""
+
+    def start(self, region: Region, rng: torch.Generator) -> S:
+        """Choose where to begin; called once a round, for samples that have left too, so that draws stay the same."""
+        ...
+
+    def step(self, state: S, seen: Seen, turn: Turn) -> S:
+        """Choose the next points from what was seen at state.x; they must lie in the region."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One search from a fresh start: `steps` gradients and one last look.
+
+    rank: climb towards the rank-th likeliest other class of the clean input (1 = the likeliest); None: any other.
+    """
+
+    loss: Loss
+    steps: int
+    rank: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The rounds in order and what is kept of them; later rounds see only samples that no earlier one broke.
+
+    keep: "strongest" keeps where the error leads most; "nearest" the error of smallest norm. free: search the whole
+    box, the ball only cuts what comes back. norm: of a free search where the threat names no ball.
+    last_look: False returns a round's last points unseen and saves that forward.
+    """
+
+    rounds: tuple[Round, ...]
+    keep: Literal["strongest", "nearest"] = "strongest"
+    free: bool = False
+    norm: Norm = "l2"
+    last_look: bool = True
+
+
+def drive(
+    method: Method[S],
+    plan: Plan,
+    target: Target,
+    x: Tensor,
+    y: Tensor,
+    threat: Threat,
+    rng: torch.Generator,
+    driving: Driving,
+) -> Tensor:
+    """Search adversarial points for x (n, *shape), labels y (n,) → (n, *shape) float32 inside the threat's region.
+
+    Raises MissingPower where the target has no gradients, UsageError for a threat without the ball it needs,
+    DataError for inputs outside the target's bounds or labels that are no class, TargetOutput for NaN scores.
+    """
+    if not isinstance(target, Differentiable):
+        raise MissingPower(f"{target.spec.name} gives no gradients", fix="choose a black-box attack")
+    if threat.ball is None and not plan.free:
+        raise UsageError(f"threat {threat.name} has no ball", fix="give it a norm and a radius")
+    _check(target, x, y)
+    x, y = x.detach().float(), y.to(x.device)
+    low = threat.queries is None and _low(driving, x.device)
+    oracle = Oracle(target, driving.batch or batch_size(target.spec, x.device), low)
+    rows = max(1, _BLOCK_VALUES // max(1, math.prod(x.shape[1:])))
+    pieces = [
+        _block(method, plan, oracle, part, labels, threat, rng, driving)
+        for part, labels in zip(torch.split(x, rows), torch.split(y, rows), strict=True)
+    ]
+    return torch.cat(pieces) if pieces else x.clone()
+
+
+def ball_norm(threat: Threat, norms: tuple[str, ...], attack: str) -> Norm:
+    """Return the norm of the threat's ball; raises UsageError where it has none or `attack` does not work in it."""
+    if threat.ball is None or threat.ball.norm not in norms:
+        have = f"{threat.ball.norm}" if threat.ball else "no ball"
+        raise UsageError(f"{attack} works in {', '.join(norms)}; threat {threat.name} has {have}")
+    return threat.ball.norm
+
+
+def _low(driving: Driving, device: torch.device) -> bool:
+    return driving.precision == "bfloat16" or (driving.precision == "auto" and fast_bfloat16(device))
+
+
+def _check(target: Target, x: Tensor, y: Tensor) -> None:
+    low, high = target.spec.bounds
+    if len(x) != len(y):
+        raise DataError(f"{len(x)} inputs but {len(y)} labels")
+    if len(x) and not bool(((x >= low) & (x <= high)).all()):
+        raise DataError(
+            f"inputs reach from {float(x.min()):g} to {float(x.max()):g}, outside the target's {low}–{high}"
+        )
+    if len(y) and not 0 <= int(y.min()) <= int(y.max()) < target.spec.classes:
+        raise DataError(
+            f"labels reach from {int(y.min())} to {int(y.max())}; the target has {target.spec.classes} classes"
+        )
+
+
+class _Harvest:
+    """The best point of each sample so far; the one thing that changes while a block is searched."""
+
+    def __init__(self, x: Tensor, *, nearest: bool, early: bool) -> None:
+        self.x = x.clone()
+        self.score = x.new_full((len(x),), -torch.inf)
+        self.broken = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+        self.nearest, self.early = nearest, early
+
+    def open(self) -> Tensor:
+        """Rows (m,) that are still searched."""
+        return (~self.broken).nonzero().squeeze(1) if self.early else torch.arange(len(self.x), device=self.x.device)
+
+    def gather(self, rows: Tensor, x: Tensor, seen: Seen, region: Region) -> None:
+        """Keep what is better than before of the points x (m, *shape) of `rows`; ties go to the later point."""
+        score = torch.where(seen.hit, -region.distance(x), -torch.inf) if self.nearest else seen.lead
+        better = score >= self.score[rows]
+        if self.early:
+            better &= ~self.broken[rows]
+        kept = rows[better]
+        self.x[kept], self.score[kept] = x[better], score[better]
+        self.broken[rows[seen.hit]] = True
+
+
+def _block(
+    method: Method[S],
+    plan: Plan,
+    oracle: Oracle,
+    x: Tensor,
+    y: Tensor,
+    threat: Threat,
+    rng: torch.Generator,
+    driving: Driving,
+) -> Tensor:
+    where = region(None if plan.free else threat.ball, x, oracle.target.spec.bounds, _norm(plan, threat))
+    aim = _aim(y, threat)
+    harvest = _Harvest(x, nearest=plan.keep == "nearest", early=driving.early_stop)
+    left = math.inf if threat.queries is None else threat.queries
+    ranks = None
+    for turn in plan.rounds:
+        if turn.rank is not None and ranks is None:
+            ranks, left = _ranks(oracle, x, aim), left - 1
+        steps = int(min(turn.steps, left - int(plan.last_look)))
+        if steps < 0 or not len(harvest.open()):
+            break
+        chosen = aim if turn.rank is None or ranks is None else Aim(y, ranks[:, min(turn.rank, ranks.shape[1]) - 1])
+        _search(method, plan, oracle, Round(turn.loss, steps), where, chosen, rng, driving.shrink, harvest)
+        left -= steps + int(plan.last_look)
+    if plan.free and threat.ball is not None:
+        return region(threat.ball, x, oracle.target.spec.bounds).project(harvest.x)
+    return harvest.x
+
+
+def _norm(plan: Plan, threat: Threat) -> Norm:
+    return plan.norm if threat.ball is None else threat.ball.norm
+
+
+def _aim(y: Tensor, threat: Threat) -> Aim:
+    if threat.target_class is None:
+        return Aim(y)
+    return Aim(y, torch.full_like(y, threat.target_class), strict=True)
+
+
+def _ranks(oracle: Oracle, x: Tensor, aim: Aim) -> Tensor:
+    """Order the other classes of clean inputs (n, classes − 1), the likeliest first."""
+    logits = oracle.glance(x, aim).logits.scatter(1, aim.labels.unsqueeze(1), -torch.inf)
+    return logits.argsort(1, descending=True)[:, :-1]
+
+
+def _search(
+    method: Method[S],
+    plan: Plan,
+    oracle: Oracle,
+    turn: Round,
+    where: Region,
+    aim: Aim,
+    rng: torch.Generator,
+    shrink: float,
+    harvest: _Harvest,
+) -> None:
+    rows = harvest.open()
+    state = method.start(where, rng)
+    if len(rows) < len(harvest.x):
+        state, where, aim = take(state, rows), take(where, rows), take(aim, rows)
+    for index in range(turn.steps):
+        seen = _confirmed(oracle, oracle.look(state.x, aim, turn.loss), state.x, aim)
+        harvest.gather(rows, state.x, seen, where)
+        if harvest.early:
+            stay = (~harvest.broken[rows]).nonzero().squeeze(1)
+            if not len(stay):
+                return
+            if len(rows) - len(stay) >= max(1.0, shrink * len(rows)):
+                rows = rows[stay]
+                state, seen, where, aim = take(state, stay), take(seen, stay), take(where, stay), take(aim, stay)
+        state = method.step(state, seen, Turn(index, turn.steps, where, aim, rng))
+    if plan.last_look:
+        harvest.gather(rows, state.x, oracle.glance(state.x, aim), where)
+    else:
+        _leave_unseen(harvest, rows, state.x)
+
+
+def _leave_unseen(harvest: _Harvest, rows: Tensor, x: Tensor) -> None:
+    """Return last points nobody looked at, except where an earlier one is known to break."""
+    fresh = ~harvest.broken[rows]
+    harvest.x[rows[fresh]] = x[fresh]
+
+
+def _confirmed(oracle: Oracle, seen: Seen, x: Tensor, aim: Aim) -> Seen:
+    """Ask again in float32 where a bfloat16 search says that a sample broke."""
+    if not oracle.low or not bool(seen.hit.any()):
+        return seen
+    rows = seen.hit.nonzero().squeeze(1)
+    sure = oracle.glance(x[rows], take(aim, rows))
+    lead, hit = seen.lead.index_copy(0, rows, sure.lead), seen.hit.index_copy(0, rows, sure.hit)
+    return Seen(seen.logits, lead, hit, seen.loss, seen.gradient)

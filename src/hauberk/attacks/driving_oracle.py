@@ -1,0 +1,165 @@
+"""How the driver asks a target: in batches that fit cache and memory, by input gradient only, in the cheapest dtype."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+
+from hauberk.core.errors import MissingPower, TargetOutput
+from hauberk.core.protocols import Differentiable, TargetSpec
+from hauberk.numeric.losses import Aim, Climb, Loss
+
+Tensor = torch.Tensor
+
+_CLEAR = 1e-6
+"""A lead under this share of the largest logit may vanish when the same input is asked in another batch."""
+
+_GAIN = 1.5
+"""bfloat16 is worth its confirmations only where the probe runs at least this many times faster."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the target said at n points.
+
+    logits: (n, classes) float32. lead: (n,) float32, by how much the error leads; `hit`: (n,) bool, it clearly does.
+    loss: (n,) and gradient (n, *shape) of the round's loss, or (n, m, *shape) where it asks for m directions;
+    both are empty in the last look of a round.
+    """
+
+    logits: Tensor
+    lead: Tensor
+    hit: Tensor
+    loss: Tensor
+    gradient: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Oracle:
+    """A target as the driver asks it. batch: inputs per forward. low: search in bfloat16."""
+
+    target: Differentiable
+    batch: int
+    low: bool = False
+
+    def look(self, x: Tensor, aim: Aim, loss: Loss) -> Seen:
+        """Ask for logits and the gradient of `loss` at x (n, *shape); parameters get no gradient."""
+        logits, values, slopes = [], [], []
+        for piece, (labels, wanted) in _pieces(x, aim, self.batch):
+            point = piece.detach().requires_grad_(True)
+            with torch.enable_grad(), self._dtype(x.device):
+                raw = self.target.forward(point)
+            scores = self._checked(raw, len(piece))
+            climb = loss(scores, Aim(labels, wanted, aim.strict))
+            logits.append(scores)
+            values.append(climb.value)
+            slopes.append(_input_gradient(raw, point, climb))
+        return self._seen(_joined(logits), aim, _joined(values), _joined(slopes))
+
+    def glance(self, x: Tensor, aim: Aim) -> Seen:
+        """Ask for logits alone, in float32: the word that counts before a sample leaves."""
+        logits = []
+        for piece, _ in _pieces(x, aim, self.batch):
+            with torch.no_grad():
+                logits.append(self._checked(self.target.forward(piece), len(piece)))
+        nothing = x.new_empty(len(x), 0)
+        return self._seen(_joined(logits), aim, nothing, nothing)
+
+    def _dtype(self, device: torch.device) -> AbstractContextManager[object]:
+        return torch.autocast(device.type, dtype=torch.bfloat16) if self.low else nullcontext()
+
+    def _checked(self, raw: Tensor, rows: int) -> Tensor:
+        expected = (rows, self.target.spec.classes)
+        if tuple(raw.shape) != expected:
+            raise TargetOutput(
+                f"forward gave shape {tuple(raw.shape)}, expected {expected}", where=self.target.spec.name
+            )
+        scores = raw.detach().float()
+        if not bool(torch.isfinite(scores).all()):
+            raise TargetOutput("forward gave NaN or infinite scores", where=self.target.spec.name)
+        return scores
+
+    def _seen(self, logits: Tensor, aim: Aim, loss: Tensor, gradient: Tensor) -> Seen:
+        lead = aim.lead(logits)
+        return Seen(logits, lead, lead > _CLEAR * logits.abs().amax(1), loss, gradient)
+
+
+def batch_size(spec: TargetSpec, device: torch.device) -> int:
+    """Choose inputs per forward: what keeps a layer's activations near the cache, or fills an accelerator.
+
+    Measured on CPU: 128–256 is best for small convolutional nets, 32 for ResNets; rows of a table are tiny.
+    """
+    values = math.prod(spec.shape)
+    if device.type != "cpu":
+        return max(16, min(1024, 2**26 // max(1, values)))
+    if len(spec.shape) < 3:
+        return 1024
+    return 128 if values <= 1024 else 32
+
+
+def fast_bfloat16(device: torch.device) -> bool:
+    """Tell whether bfloat16 is native here and a short probe finds it clearly faster; asked once per device.
+
+    The probe multiplies matrices of its own: the target is not asked, so no query is spent on it.
+    """
+    return _probe(device.type, device.index or 0)
+
+
+@cache
+def _probe(kind: str, index: int) -> bool:
+    if kind == "cuda":
+        return torch.cuda.get_device_capability(index) >= (8, 0)
+    if kind != "cpu" or not _native_bfloat16():
+        return False
+    wide = torch.ones(512, 512)
+    narrow = wide.bfloat16()
+    return min(_seconds(wide) for _ in range(5)) > _GAIN * min(_seconds(narrow) for _ in range(5))
+
+
+def _native_bfloat16() -> bool:
+    names = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return any(bool(getattr(torch.cpu, name, bool)()) for name in names)
+
+
+def _seconds(matrix: Tensor) -> float:
+    begun = time.process_time()
+    for _ in range(4):
+        matrix @ matrix
+    return time.process_time() - begun
+
+
+def _pieces(x: Tensor, aim: Aim, batch: int) -> list[tuple[Tensor, tuple[Tensor, Tensor | None]]]:
+    """Cut n samples into the fewest even pieces of at most `batch`."""
+    count = math.ceil(len(x) / batch)
+    if count <= 1:
+        return [(x, (aim.labels, aim.wanted))]
+    inputs, labels = x.tensor_split(count), aim.labels.tensor_split(count)
+    wanted: tuple[Tensor | None, ...] = (None,) * count if aim.wanted is None else aim.wanted.tensor_split(count)
+    return list(zip(inputs, zip(labels, wanted, strict=True), strict=True))
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _input_gradient(raw: Tensor, point: Tensor, climb: Climb) -> Tensor:
+    """Pull the slope by the logits back to the input; a direction without number counts as flat."""
+    if not raw.requires_grad:
+        raise MissingPower(
+            "the target's scores do not depend on its input by autograd", fix="choose a black-box attack"
+        )
+    slope = climb.slope.to(raw.dtype)
+    if slope.ndim == 2:
+        return _pull(raw, point, slope, keep=False)
+    last = slope.shape[1] - 1
+    return torch.stack([_pull(raw, point, slope[:, j], keep=j < last) for j in range(last + 1)], dim=1)
+
+
+def _pull(raw: Tensor, point: Tensor, slope: Tensor, *, keep: bool) -> Tensor:
+    (gradient,) = torch.autograd.grad(raw, point, slope, retain_graph=keep)
+    return gradient.nan_to_num_(nan=0.0)
