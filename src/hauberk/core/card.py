@@ -14,8 +14,9 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     paper: the source, such as "Madry et al. 2018, arXiv:1706.06083"; for rules the standard behind them.
     needs: powers a target must have ("scores", "gradients", "module", "refit"). norms: balls it works in.
     inputs: layouts it works on ("chw", "row"). threats: ids such as "AML.T0043" (ATLAS), "CWE-502", "OWASP-ML01".
-    severity: default severity of a rule's findings. suffixes: file endings a format usually has.
-    extra: the optional dependency group it needs.
+    severity: default severity of a rule's findings. suffixes: file endings a format usually has;
+    "/" is a folder. prefixes: how a source begins that a target or data set opens, such as "https://".
+    wraps: dotted types whose objects a target or data set takes. extra: the optional dependency group it needs.
     """
 
     title: str
@@ -27,4 +28,6 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     threats: tuple[str, ...] = ()
     severity: str = ""
     suffixes: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    wraps: tuple[str, ...] = ()
     extra: str = ""
