@@ -1,0 +1,133 @@
+"""The engine of defenses: measure, harden, measure again, and say what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import TypeAlias
+
+import msgspec
+import safetensors.torch
+import torch
+
+from hauberk.core.errors import MeasurementError, MissingPower
+from hauberk.core.evidence import Entry, Measurement, Provenance, Skipped
+from hauberk.core.plugins import settings_of
+from hauberk.core.progress import Silent
+from hauberk.core.protocols import Dataset, Defense, EvasionAttack, Modular, Progress, Target, powers
+from hauberk.core.provenance import Stamp
+from hauberk.core.threat import Threat
+from hauberk.numeric.difference import difference
+from hauberk.numeric.intervals import Interval
+
+Examine: TypeAlias = Callable[[Target], Iterable[Entry]]
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during hardening; `best` is the best target so far, which the caller may still save and measure."""
+
+    def __init__(self, best: Target) -> None:
+        super().__init__("hardening was interrupted")
+        self.best = best
+
+
+def harden(
+    target: Target,
+    data: Dataset,
+    defense: Defense,
+    attack: EvasionAttack,
+    threat: Threat,
+    *,
+    evaluate: Examine,
+    stamp: Stamp,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Generator[Entry, None, Target | None]:
+    """Apply the defense with the training split only; the generator returns the hardened target.
+
+    Yields `evaluate`'s evidence on the target as it was (its headlines as diagnostics, since a policy judges the
+    result), then on the hardened target, then the change of each headline as "<name>_change" with an interval.
+    A defense that cannot be applied becomes a Skipped, and the result None. Ctrl-C raises Interrupted once there is
+    something to keep.
+    """
+    recipe = f"defenses.{_name(defense)}"
+    provenance = stamp.of(recipe, settings_of(defense), seed)
+    subject = f"{recipe} under {threat.name}"
+    missing = sorted(set(defense.card.needs) - powers(target))
+    if missing:
+        reason = f"{target.spec.name} cannot give {', '.join(missing)}"
+        yield Skipped(subject=subject, reason=reason, provenance=provenance, kind="power")
+        return None
+    if not len(data.train.y):
+        reason = "there are no training samples to harden with"
+        yield Skipped(subject=subject, reason=reason, provenance=provenance, fix="name the training data")
+        return None
+    before = list(evaluate(target))
+    yield from map(_before, before)
+    rng = torch.Generator().manual_seed(seed)
+    try:
+        hardened = defense.apply(target, data.train, threat, rng, attack=attack, progress=progress or Silent())
+    except MeasurementError as error:
+        yield Skipped(
+            subject=subject,
+            reason=f"{error.where}: {error.what}" if error.where else error.what,
+            provenance=provenance,
+            kind="power" if isinstance(error, MissingPower) else "error",
+            fix=error.fix,
+        )
+        return None
+    after = []
+    for entry in evaluate(hardened):
+        after.append(entry)
+        yield entry
+    for old, new in _pairs(before, after):
+        yield _change(old, new, provenance)
+    return hardened
+
+
+def weights(target: Modular) -> bytes:
+    """Return the target's module, preprocessing included, as a safetensors file: data only, nothing to execute."""
+    state = target.module().state_dict()
+    # Tied weights share memory, which the format refuses; a copy of each is what it can hold.
+    return safetensors.torch.save({name: value.detach().cpu().clone().contiguous() for name, value in state.items()})
+
+
+def _name(defense: Defense) -> str:
+    kind = type(defense)
+    return kind.__module__.partition("hauberk.defenses.")[2] or kind.__qualname__
+
+
+def _before(entry: Entry) -> Entry:
+    if not isinstance(entry, Measurement) or entry.role != "headline":
+        return entry
+    note = f"before hardening; {entry.note}" if entry.note else "before hardening"
+    return msgspec.structs.replace(entry, role="diagnostic", note=note)
+
+
+def _pairs(before: Iterable[Entry], after: Iterable[Entry]) -> Iterator[tuple[Measurement, Measurement]]:
+    old = {_key(entry): entry for entry in before if isinstance(entry, Measurement) and entry.role == "headline"}
+    for entry in after:
+        if isinstance(entry, Measurement) and entry.role == "headline" and _key(entry) in old:
+            yield old[_key(entry)], entry
+
+
+def _key(entry: Measurement) -> tuple[str, str, str, float | None, str]:
+    return entry.name, entry.threat, entry.norm, entry.radius, entry.provenance.recipe
+
+
+def _change(old: Measurement, new: Measurement, provenance: Provenance) -> Measurement:
+    parts = [Interval(entry.value, entry.low, entry.high) for entry in (new, old)]
+    gap = difference(*parts)
+    return msgspec.structs.replace(
+        new,
+        name=f"{new.name}_change",
+        value=gap.value,
+        low=gap.low,
+        high=gap.high,
+        level=min(old.level, new.level),
+        method="mover",
+        n=min(old.n, new.n),
+        provenance=provenance,
+        role="diagnostic",
+        indicators=(),
+        note=f"from {old.value:.3f} to {new.value:.3f}; wider than a paired comparison on the same samples would be",
+    )
