@@ -98,7 +98,7 @@ class Plan:
 
     keep: "strongest" keeps where the error leads most; "nearest" the error of smallest norm. free: search the whole
     box, the ball only cuts what comes back. norm: of a free search where the threat names no ball.
-    last_look: False returns a round's last points unseen and saves that forward.
+    last_look: False returns a round's last points unseen and saves that forward. width: directions a loss asks for.
     """
 
     rounds: tuple[Round, ...]
@@ -106,6 +106,7 @@ class Plan:
     free: bool = False
     norm: Norm = "l2"
     last_look: bool = True
+    width: int = 1
 
 
 def drive(
@@ -131,7 +132,7 @@ def drive(
     x, y = x.detach().float(), y.to(x.device)
     low = threat.queries is None and _low(driving, x.device)
     oracle = Oracle(target, driving.batch or batch_size(target.spec, x.device), low)
-    rows = max(1, _BLOCK_VALUES // max(1, math.prod(x.shape[1:])))
+    rows = max(1, _BLOCK_VALUES // (plan.width * max(1, math.prod(x.shape[1:]))))
     pieces = [
         _block(method, plan, oracle, part, labels, threat, rng, driving)
         for part, labels in zip(torch.split(x, rows), torch.split(y, rows), strict=True)
