@@ -24,6 +24,8 @@ _DUNDERS = (
     "__code__",
     "__dict__",
 )
+_TORCHSCRIPT = "__torch__."
+"""Classes of the TorchScript program in the same file: its own interpreter makes them, nothing is imported."""
 _INERT_METHODS = (".__setstate__",)
 
 
@@ -59,7 +61,7 @@ def standing(dotted: str) -> Standing:
     owner, _, method = plain.rpartition("().")
     if _is_dangerous(plain) or (owner and method in _danger().methods):
         return "dangerous"
-    return "unknown"
+    return "inert" if plain.startswith(_TORCHSCRIPT) else "unknown"
 
 
 def _is_dangerous(dotted: str) -> bool:
