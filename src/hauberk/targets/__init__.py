@@ -6,13 +6,17 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hauberk.targets.python_callable import from_callable as from_callable
     from hauberk.targets.pytorch import from_torch as from_torch
+    from hauberk.targets.scikit import from_sklearn as from_sklearn
 
 _WHERE = {
+    "from_callable": "hauberk.targets.python_callable",
+    "from_sklearn": "hauberk.targets.scikit",
     "from_torch": "hauberk.targets.pytorch",
 }
 
-__all__ = ["from_torch"]
+__all__ = ["from_callable", "from_sklearn", "from_torch"]
 
 
 def __getattr__(name: str) -> object:

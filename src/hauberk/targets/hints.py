@@ -14,6 +14,9 @@ from hauberk.core.project import ModelSection
 from hauberk.core.protocols import TargetSpec
 from hauberk.targets.guarded import Guard
 
+TRUST_NOTE = "loaded with trust = true: the file could run code on load"
+"""What a report must say of a model from a format that can carry code."""
+
 Device: TypeAlias = Literal["auto", "cpu", "cuda"]
 
 
