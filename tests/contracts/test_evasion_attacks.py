@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import msgspec
 import pytest
 import torch
@@ -11,7 +13,7 @@ from hauberk.core.encoding import canonical, decode
 from hauberk.core.evidence import Setting
 from hauberk.core.schema import Column
 from hauberk.core.threat import Ball, Constraints, Threat
-from hauberk.numeric.balls import norm_of
+from hauberk.numeric.balls import size
 from hauberk.targets import from_torch
 
 EVASION = [entry for entry in plugins.catalog("attacks") if entry.name.startswith("evasion.")]
@@ -80,7 +82,7 @@ def test_stays_in_the_ball_and_the_box(case, images):
     assert found.dtype == torch.float32
     assert float(found.min()) >= 0.0
     assert float(found.max()) <= 1.0
-    assert float(norm_of(found - x, norm).max()) <= threat.ball.radius * (1 + 1e-6)
+    assert float(size(found - x, norm).max()) <= threat.ball.radius * (1 + 1e-6)
 
 
 @pytest.mark.parametrize("case", IMAGES, ids=ids)
@@ -125,7 +127,7 @@ def test_samples_already_wrong_end_and_stay_in_the_set(case, images):
     threat = threat_of(norm)
     found = run(attack_of(entry), target, x, (y + 1) % 4, threat)
     assert torch.isfinite(found).all()
-    assert float(norm_of(found - x, norm).max()) <= threat.ball.radius * (1 + 1e-6)
+    assert float(size(found - x, norm).max()) <= threat.ball.radius * (1 + 1e-6)
 
 
 class Counting:
@@ -185,7 +187,7 @@ def test_the_card_and_the_settings_are_complete(entry):
 @pytest.mark.parametrize("entry", EVASION, ids=ids)
 def test_every_setting_is_explained(entry):
     kind = plugins.load("attacks", entry.name)
-    for name in getattr(kind, "__dataclass_fields__", {}):
+    for name in (field.name for field in dataclasses.fields(kind)):
         assert name in (kind.__doc__ or ""), f"{name} stands in the docstring"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from hauberk.api.evidence import opened
 from hauberk.api.running import pieces
 from hauberk.assurance import engine
 from hauberk.assurance.difference import Difference, compare
@@ -15,9 +16,8 @@ from hauberk.core.encoding import canonical, decode
 from hauberk.core.errors import UnknownName, UsageError, nearest
 from hauberk.core.evidence import Entry, Evidence
 from hauberk.core.plugins import catalog
-from hauberk.core.project import FILE_NAME, StoreSection, read
+from hauberk.core.project import read
 from hauberk.core.report import Report
-from hauberk.stores.evidence import open_store
 
 ENVELOPE = "report"
 """The step of the checkpoint that keeps a report without its evidence, which the store has already."""
@@ -103,13 +103,5 @@ def past(name: str, project: str | os.PathLike[str], store: str | None = None) -
     """Find a past report: a report.json by its path, a run by its name, or the last one for an empty name."""
     if name.endswith(".json") or os.sep in name:
         return load(Path(name))
-    root = Path(project)
-    url = store or (read(root).store.url if (root / FILE_NAME).exists() else StoreSection().url)
-    with open_store(url, root, read_only=True) as kept:
-        runs = [summary.run for summary in kept.runs()]
-        if not runs:
-            raise UsageError("the evidence store holds no run", where=str(root), fix="run `hauberk check`")
-        run = name or runs[0]
-        if run not in runs:
-            raise UnknownName(f'no run "{run}"', fix=nearest(run, runs))
-        return restored(kept.entries(run))
+    with opened(Path(project), store) as kept:
+        return restored(kept.entries(kept.find(name or "latest").run))
