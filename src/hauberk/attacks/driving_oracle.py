@@ -162,4 +162,4 @@ def _input_gradient(raw: Tensor, point: Tensor, climb: Climb) -> Tensor:
 
 def _pull(raw: Tensor, point: Tensor, slope: Tensor, *, keep: bool) -> Tensor:
     (gradient,) = torch.autograd.grad(raw, point, slope, retain_graph=keep)
-    return gradient.nan_to_num_(nan=0.0)
+    return gradient.nan_to_num(nan=0.0)

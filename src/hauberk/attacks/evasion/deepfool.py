@@ -24,10 +24,9 @@ _FARTHEST = 1e6
 
 @dataclass(frozen=True, slots=True)
 class Trail:
-    """Where DeepFool stands. x: (n, *shape), the point looked at. total: (n, *shape), the move before overshoot."""
+    """Where DeepFool stands: x (n, *shape)."""
 
     x: Tensor
-    total: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class DeepFool:
     """DeepFool.
 
     steps: linearisations at most. candidates: likeliest other classes whose faces are looked at, a gradient each.
-    overshoot: share by which the move is lengthened to get across. norm: "l2" or "linf", used where the threat has no
+    overshoot: share by which each move is lengthened to get across. norm: "l2" or "linf", used where the threat has no
     ball; else its own.
     """
 
@@ -65,20 +64,22 @@ class DeepFool:
 
     def start(self, region: Region, rng: torch.Generator) -> Trail:  # noqa: ARG002
         """Begin at the clean input."""
-        return Trail(region.center, torch.zeros_like(region.center))
+        return Trail(region.center)
 
     def step(self, state: Trail, seen: Seen, turn: Turn) -> Trail:
-        """Go to the nearest face (section 3, algorithm 2): |f_k| / ‖w_k‖ in the dual norm says how far each is."""
+        """Go to the nearest face (section 3, algorithm 2): |f_k| / ‖w_k‖ in the dual norm says how far each is.
+
+        A coordinate at its bound that the move would push out has no part in it; the paper moves it and cuts it off,
+        so that on images with black borders each step closes a part of the gap only and may never get across.
+        """
         gaps = faces(seen.logits, turn.aim, self.candidates).gaps
-        slopes = seen.gradient.flatten(2)
-        dual = 1 if turn.region.norm == "linf" else 2
-        sizes: Tensor = torch.linalg.vector_norm(slopes, dual, dim=2)
-        far = gaps / sizes.clamp(min=torch.finfo(sizes.dtype).tiny)
-        nearest = far.masked_fill(sizes == 0, torch.inf).argmin(1)
+        slopes = _free(seen.gradient, state.x, turn.region)
+        sizes: Tensor = torch.linalg.vector_norm(slopes, 1 if turn.region.norm == "linf" else 2, dim=2)
+        far = (gaps / torch.where(sizes > 0, sizes, 1.0)).masked_fill(sizes == 0, torch.inf)
+        nearest = far.argmin(1)
         rows = torch.arange(len(nearest), device=nearest.device)
         move = _move(slopes[rows, nearest], sizes[rows, nearest], gaps[rows, nearest], turn.region.norm)
-        total = state.total + move.reshape(state.x.shape)
-        return Trail(turn.region.project(turn.region.center + (1 + self.overshoot) * total), total)
+        return Trail(turn.region.project(state.x + (1 + self.overshoot) * move.reshape(state.x.shape)))
 
     def _faces(self, logits: Tensor, aim: Aim) -> Climb:
         found = faces(logits, aim, self.candidates)
@@ -106,6 +107,13 @@ def faces(logits: Tensor, aim: Aim, candidates: int) -> Faces:
     if aim.wanted is None:
         return Faces(gaps.abs(), hot - own)
     return Faces(gaps.abs(), own - hot)
+
+
+def _free(gradient: Tensor, x: Tensor, region: Region) -> Tensor:
+    """Flatten gradients (n, m, *shape) → (n, m, d), with 0 where x is at the bound they point to."""
+    up, down = (x >= region.upper).flatten(1).unsqueeze(1), (x <= region.lower).flatten(1).unsqueeze(1)
+    flat = gradient.flatten(2)
+    return flat.masked_fill((up & (flat > 0)) | (down & (flat < 0)), 0.0)
 
 
 def _move(slope: Tensor, length: Tensor, gap: Tensor, norm: str) -> Tensor:
