@@ -159,3 +159,43 @@ def test_tied_and_strided_weights_can_be_kept(target) -> None:
     loaded = safetensors.torch.load(weights(tied))
     assert torch.equal(loaded["0.weight"], loaded["1.weight"])
     assert loaded["0.bias"].tolist() == [0, 2, 4, 6]
+
+
+def test_names_choose_the_network_inside_its_preprocessing(target, digits) -> None:
+    class Prepared(nn.Module):
+        def __init__(self, net: nn.Module) -> None:
+            super().__init__()
+            self.net = net
+            self.register_buffer("mean", torch.zeros(1))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.net(x - self.mean)
+
+    network = target.module()
+    wrapped = type(target)(Prepared(Prepared(network)), target.spec)
+    names = tuple(network.state_dict())
+    assert set(safetensors.torch.load(weights(wrapped, names))) == set(names)
+    assert set(safetensors.torch.load(weights(wrapped, names[:-1]))) == set(names[:-1])
+    whole = set(wrapped.module().state_dict())
+    assert set(safetensors.torch.load(weights(wrapped))) == whole
+    assert set(safetensors.torch.load(weights(wrapped, ["elsewhere"]))) == whole
+
+
+def test_a_real_target_is_hardened_saved_and_loaded_again(digits, threat, stamp, ascent) -> None:
+    from hauberk.defenses.adversarial_training import AdversarialTraining
+    from hauberk.targets.pytorch import from_torch
+
+    def build() -> nn.Module:
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+
+    given = from_torch(build(), shape=(1, 8, 8), classes=10, mean=(0.3,), std=(0.4,))
+    plan = AdversarialTraining(epochs=2, steps=2)
+    x = torch.from_numpy(digits.test.x.copy())
+    before = given.predict(x)
+    _, hardened = finish(harden(given, digits, plan, ascent, threat, evaluate=lambda _: (), stamp=stamp))
+    loaded = build()
+    loaded.load_state_dict(safetensors.torch.load(weights(hardened, tuple(build().state_dict()))))
+    again = from_torch(loaded, mean=(0.3,), std=(0.4,))
+    assert torch.equal(again.predict(x), hardened.predict(x))
+    assert torch.equal(given.predict(x), before)
+    assert not torch.equal(hardened.predict(x), before)

@@ -8,7 +8,17 @@ from hashlib import blake2b
 import msgspec
 import torch
 
-from hauberk.attacks.recording import Recorder, batches, decisions, demand, generator, guarded, recipe_of, samples
+from hauberk.attacks.recording import (
+    Recorder,
+    as_known,
+    batches,
+    decisions,
+    demand,
+    generator,
+    guarded,
+    recipe_of,
+    samples,
+)
 from hauberk.core.errors import BudgetSpent, DataError
 from hauberk.core.evidence import Entry, Indicator
 from hauberk.core.progress import Silent
@@ -89,13 +99,13 @@ def _examine(
         yield to.skipped("too few test samples or queries to train a copy", fix="give more test samples, raise queries")
         return None
     truth = decisions(target, held.x)
-    yield _unasked(truth, target.spec.classes, to)
+    yield _unasked(truth, to)
     paid: dict[bytes, torch.Tensor] = {}
     points = sorted({max(1, int(share * budget)) for share in CURVE} - {budget})
     with progress.step("theft", len(points) + 1, "copies") as step:
         for queries in (*points, budget):
             thief = msgspec.structs.replace(to.threat, queries=queries)
-            meter = Metered(target, queries, paid)
+            meter = Metered(as_known(target, thief), queries, paid)
             try:
                 copy = attack.steal(meter, pool, thief, generator(to.seed, 2))
             except DataError as error:
@@ -122,8 +132,8 @@ def _examine(
     return copy
 
 
-def _unasked(truth: torch.Tensor, classes: int, to: Recorder) -> Entry:
-    common = torch.bincount(truth, minlength=classes).argmax()
+def _unasked(truth: torch.Tensor, to: Recorder) -> Entry:
+    common = torch.bincount(truth).argmax()
     return to.share(
         "extraction_agreement", truth == common, role="control", note="a copy that always says the commonest class"
     )

@@ -24,6 +24,7 @@ from hauberk.core.plugins import settings_of
 from hauberk.core.progress import Silent
 from hauberk.core.protocols import Dataset, PoisoningAttack, Progress, Target, Trainable
 from hauberk.core.provenance import Stamp
+from hauberk.core.schema import DatasetSpec
 from hauberk.core.threat import Threat
 
 TRIGGER_ALONE = 0.2
@@ -52,8 +53,9 @@ def examine_poisoning(
     """
     to = Recorder(recipe_of(attack), target.spec.name, threat, stamp, seed, attack, level)
     goal = threat.target_class or 0
-    if not 0 <= goal < target.spec.classes:
-        raise UsageError(f"{threat.name} aims at class {goal}; {target.spec.name} has {target.spec.classes}")
+    classes = len(data.spec.classes)  # a target in memory may not know yet how many it has
+    if not 0 <= goal < classes:
+        raise UsageError(f"{threat.name} aims at class {goal}; {data.spec.name} has {classes}")
     yield from guarded(_examine(target, data, attack, threat, goal, to, progress or Silent()), to)
 
 
@@ -90,7 +92,8 @@ def _examine(
         victim = trainable.refit(poisoned.x, poisoned.y, generator(to.seed, 2))
         step.advance()
     yield from _measure(target, clean, victim, test, triggered, goal, len(poisoned.rows), len(train.y), to)
-    yield from _exhibits(victim, others, triggered, goal, to)
+    if data.spec.layout == "row" or data.spec.shape[0] in (1, 3):
+        yield from _exhibits(victim, data.spec, others, triggered, goal, to)
 
 
 def _measure(
@@ -127,7 +130,7 @@ def _measure(
         success,
         indicators=(_alone(control), _unnoticed(accuracy, poisoned), _representative(original, accuracy)),
         note=f"{rows} of {total} training rows poisoned, aiming at class {goal}; one training run: the interval covers "
-        "the choice of test samples, not the chance of training",
+        "the choice of test samples, not the chance of training" + "".join(f"; {note}" for note in victim.spec.notes),
     )
     yield poisoned
 
@@ -156,17 +159,18 @@ def _representative(original: float, clean: Measurement) -> Indicator:
     )
 
 
-def _exhibits(victim: Target, others: Samples, triggered: torch.Tensor, goal: int, to: Recorder) -> Iterator[Exhibit]:
-    spec = victim.spec
+def _exhibits(
+    victim: Target, spec: DatasetSpec, others: Samples, triggered: torch.Tensor, goal: int, to: Recorder
+) -> Iterator[Exhibit]:
     before, after = (answers(victim, x[:64]).argmax(1) for x in (others.x, triggered))
     shown = ((before == others.y[:64]) & (after == goal)).nonzero()[:EXHIBITS, 0]
     for row in shown.tolist():
-        names = [_name(spec.labels, int(index)) for index in (others.y[row], before[row], after[row])]
+        names = [spec.classes[int(index)] for index in (others.y[row], before[row], after[row])]
         yield Exhibit(
             subject=to.subject,
             threat=to.threat.name,
-            layout="chw" if others.x.ndim == 4 else "row",
-            shape=tuple(others.x.shape[1:]),
+            layout=spec.layout,
+            shape=spec.shape,
             bounds=spec.bounds,
             clean=others.x[row].numpy().astype("<f4").tobytes(),
             adversarial=triggered[row].numpy().astype("<f4").tobytes(),
@@ -175,9 +179,6 @@ def _exhibits(victim: Target, others: Samples, triggered: torch.Tensor, goal: in
             predicted_adversarial=names[2],
             distance=float((triggered[row] - others.x[row]).abs().max()),
             norm="linf",
+            columns=tuple(column.name for column in spec.schema.columns) if spec.schema else (),
             provenance=to.stamp.of(to.recipe, settings_of(to.attack), to.seed),
         )
-
-
-def _name(labels: tuple[str, ...], index: int) -> str:
-    return labels[index] if index < len(labels) else str(index)

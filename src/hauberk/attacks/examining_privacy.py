@@ -6,7 +6,17 @@ from collections.abc import Generator, Iterator
 
 import torch
 
-from hauberk.attacks.recording import Recorder, Samples, decisions, demand, generator, guarded, recipe_of, samples
+from hauberk.attacks.recording import (
+    Recorder,
+    Samples,
+    as_known,
+    decisions,
+    demand,
+    generator,
+    guarded,
+    recipe_of,
+    samples,
+)
 from hauberk.core.evidence import Entry, Indicator
 from hauberk.core.progress import Silent
 from hauberk.core.protocols import Dataset, MembershipAttack, Progress, Target
@@ -44,7 +54,7 @@ def examine_privacy(
     axis, and both accuracies as diagnostics. What cannot be measured becomes a Skipped.
     """
     to = Recorder(recipe_of(attack), target.spec.name, threat, stamp, seed, attack, level)
-    yield from guarded(_examine(target, data, attack, most, to, progress or Silent()), to)
+    yield from guarded(_examine(as_known(target, threat), data, attack, most, to, progress or Silent()), to)
 
 
 def _examine(

@@ -8,12 +8,14 @@ from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 import torch
+from msgspec import structs
+from torch.nn.functional import one_hot
 
 from hauberk.core.card import Card
 from hauberk.core.errors import MeasurementError, MissingPower
 from hauberk.core.evidence import Entry, Indicator, IntervalMethod, Measurement, Role, Skipped
 from hauberk.core.plugins import settings_of
-from hauberk.core.protocols import Split, Target, powers
+from hauberk.core.protocols import Split, Target, TargetSpec, powers
 from hauberk.core.provenance import Stamp
 from hauberk.core.threat import Threat
 from hauberk.numeric.intervals import Interval, clopper_pearson
@@ -162,6 +164,28 @@ def guarded(work: Generator[Entry, None, Result], to: Recorder) -> Generator[Ent
         place = f"{error.where}: " if error.where else ""
         yield to.skipped(f"{place}{error.what}", "error", error.fix)
     return None
+
+
+class LabelsOnly:
+    """A target as an attacker sees it who is told labels only: one-hot answers."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+
+    @property
+    def spec(self) -> TargetSpec:
+        """What the target is, answering with labels."""
+        return structs.replace(self._target.spec, answers="labels")
+
+    def predict(self, x: torch.Tensor) -> torch.Tensor:
+        """Ask the target and keep the label alone: (n, classes), one 1 a row."""
+        scores = self._target.predict(x)
+        return one_hot(scores.argmax(1), scores.shape[1]).to(scores)
+
+
+def as_known(target: Target, threat: Threat) -> Target:
+    """Return the target as far as this attacker may see it."""
+    return LabelsOnly(target) if threat.knowledge == "decision" else target
 
 
 def recipe_of(attack: object) -> str:

@@ -113,6 +113,7 @@ class AdversarialTraining:
             raise UsageError(
                 f"{len(whole.y)} samples are too few to train on and to hold some out", fix="give more data"
             )
+        target.predict(whole.x[:2])  # a target in memory learns its shape and classes from its first answer
         course = _Course(target, attack, threat, rng, self)
         # Dropout and fresh weights draw from torch's global stream: fork it, so that one seed gives one model and the
         # caller's stream stays where it was.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from typing import TypeAlias
 
 import msgspec
@@ -61,8 +61,10 @@ def harden(
         reason = "there are no training samples to harden with"
         yield Skipped(subject=subject, reason=reason, provenance=provenance, fix="name the training data")
         return None
-    before = list(evaluate(target))
-    yield from map(_before, before)
+    before, after = [], []
+    for entry in evaluate(target):
+        before.append(entry)
+        yield _before(entry)
     rng = torch.Generator().manual_seed(seed)
     try:
         hardened = defense.apply(target, data.train, threat, rng, attack=attack, progress=progress or Silent())
@@ -75,7 +77,6 @@ def harden(
             fix=error.fix,
         )
         return None
-    after = []
     for entry in evaluate(hardened):
         after.append(entry)
         yield entry
@@ -84,11 +85,24 @@ def harden(
     return hardened
 
 
-def weights(target: Modular) -> bytes:
-    """Return the target's module, preprocessing included, as a safetensors file: data only, nothing to execute."""
-    state = target.module().state_dict()
+def weights(target: Modular, names: Collection[str] = ()) -> bytes:
+    """Return the target's weights as a safetensors file: data only, nothing to execute.
+
+    names: the tensors the file must hold, such as those of the file the model was loaded from. They are looked for in
+    the network inside the target's preprocessing, so that the new file takes the place of the old one. Without names,
+    or where no part of the module has them all, the whole module is kept, preprocessing included.
+    """
+    state = _state(target.module(), frozenset(names))
     # Tied weights share memory, which the format refuses; a copy of each is what it can hold.
     return safetensors.torch.save({name: value.detach().cpu().clone().contiguous() for name, value in state.items()})
+
+
+def _state(module: torch.nn.Module, names: frozenset[str]) -> dict[str, torch.Tensor]:
+    for part in module.modules() if names else ():
+        state: dict[str, torch.Tensor] = part.state_dict()
+        if names <= state.keys():
+            return {name: state[name] for name in sorted(names)}
+    return module.state_dict()
 
 
 def _name(defense: Defense) -> str:

@@ -179,3 +179,15 @@ def test_images_of_any_size_can_be_copied(shape: tuple[int, ...]) -> None:
     pool = torch.rand(4, *shape, generator=rng())
     copy = Knockoff(steps=2, width=2).steal(Recording(spec), pool, threat(6), rng())
     assert copy.predict(pool).shape == (4, 2)
+
+
+def test_the_examiner_hides_scores_from_a_decision_only_thief(table, table_net, stamp) -> None:
+    seen = []
+
+    class Curious(Knockoff):
+        def steal(self, target, pool, threat, rng):
+            seen.append(target.predict(pool[:3]))
+            return super().steal(target, pool, msgspec.structs.replace(threat, queries=threat.queries - 3), rng)
+
+    finish(examine_extraction(table_net, table, Curious(steps=1), threat(40, "decision"), stamp=stamp))
+    assert all(sorted(row) == [0.0, 1.0] for answer in seen for row in answer.tolist())

@@ -170,3 +170,10 @@ def test_no_training_data_or_a_broken_target_is_skipped(table, table_net, stamp)
     entries = list(examine_privacy(Broken(), table, LossThreshold(), MEMBERSHIP, stamp=stamp))
     assert [(type(entry), entry.kind) for entry in entries] == [(Skipped, "error")]
     assert (entries[0].reason, entries[0].fix) == ("batch 0: the model answered NaN", "look at its weights")
+
+
+def test_an_attacker_who_is_told_labels_only_gets_labels_only(table, table_net, stamp) -> None:
+    threat = msgspec.structs.replace(MEMBERSHIP, knowledge="decision")
+    found = headline(examine_privacy(table_net, table, LossThreshold(), threat, stamp=stamp))
+    assert "gap attack" in found["membership_auc"].note
+    assert set(found) == {"membership_auc", "membership_advantage"}
