@@ -19,7 +19,7 @@ from hauberk.core.project import DataSection, ModelSection, Project, RunSection,
 from hauberk.core.protocols import Dataset, Progress, Receipt, Target
 from hauberk.core.provenance import Clock, Stamp, utc_now
 from hauberk.core.report import Report
-from hauberk.core.threat import PRESETS, Norm, Threat
+from hauberk.core.threat import PRESETS, Threat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -74,7 +74,7 @@ def attack_project(
     *,
     threats: tuple[str, ...] = (),
     attacks: tuple[str, ...] = (),
-    norm: Norm | None = None,
+    norm: str | None = None,
     radius: str | float | None = None,
     queries: int | None = None,
     samples: int | None = None,
@@ -83,11 +83,11 @@ def attack_project(
     progress: Progress = _SILENT,
     clock: Clock = utc_now,
 ) -> Report:
-    """Attack a project's model under its threats, some of them, presets, or a ball given here; the rest is overridden."""
+    """Attack a project's model under its threats, some of them, presets, or a ball given here."""
     chosen = _chosen(project, threats, norm, radius)
     given = {"attacks": attacks or None, "norm": norm, "radius": radius, "queries": queries}
     given |= {"samples": samples, "precision": precision}
-    changes = {key: value for key, value in given.items() if value is not None}
+    changes: dict[str, object] = {key: value for key, value in given.items() if value is not None}
     if settings and len(attacks) != 1:
         raise UsageError("--set needs exactly one --attack", fix="say which attack the setting is of")
     if settings:
@@ -133,7 +133,7 @@ def described(
 
 
 def _chosen(
-    project: Project, threats: tuple[str, ...], norm: Norm | None, radius: str | float | None
+    project: Project, threats: tuple[str, ...], norm: str | None, radius: str | float | None
 ) -> dict[str, ThreatSection]:
     """Take the named threats of the project, or presets, or one made of norm and radius."""
     if not threats and not project.threats:

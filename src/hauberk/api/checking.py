@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 
@@ -173,8 +174,9 @@ def _left_out(name: str, stamp: Stamp, reason: str, fix: str = "") -> Work:
 
 
 def _raise(fault: TargetError) -> Callable[[object], Iterator[Entry]]:
-    def produce(_: object) -> Iterator[Entry]:
+    """Make work that fails as opening the model did, so that each threat says so."""
+
+    def produce(_: object) -> NoReturn:
         raise fault
-        yield  # pragma: no cover - makes this a generator
 
     return produce

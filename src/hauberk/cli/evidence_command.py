@@ -15,12 +15,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def located(function: F) -> F:
-    """Add --project, --store and --format."""
+    """Add --project and --store."""
     function = click.option("--project", type=click.Path(), default=".", help="The project's folder.")(function)
-    function = click.option("--store", metavar="URL", help="The evidence store, instead of [store] url.")(function)
-    return click.option(
-        "--format", "form", type=click.Choice(["terminal", "json"]), default="terminal", show_default=True
-    )(function)
+    return click.option("--store", metavar="URL", help="The evidence store, instead of [store] url.")(function)
+
+
+def formatted(function: F) -> F:
+    """Add --format."""
+    forms = click.Choice(["terminal", "json"])
+    return click.option("--format", "form", type=forms, default="terminal", show_default=True)(function)
 
 
 @click.group("evidence")
@@ -40,6 +43,7 @@ def command() -> None:
 
 @command.command("log")
 @located
+@formatted
 def log(project: str, store: str | None, form: str) -> None:
     """List the runs, newest first.
 
@@ -64,6 +68,7 @@ def log(project: str, store: str | None, form: str) -> None:
 @click.argument("run", default="latest")
 @click.option("--kind", type=click.Choice(["finding", "measurement", "skipped", "exhibit", "checkpoint"]))
 @located
+@formatted
 def show(run: str, kind: str | None, project: str, store: str | None, form: str) -> None:
     """Show what RUN recorded, an entry a line with its index in the log.
 
@@ -88,6 +93,7 @@ def show(run: str, kind: str | None, project: str, store: str | None, form: str)
 
 @command.command("verify")
 @located
+@formatted
 def verify(project: str, store: str | None, form: str) -> int:
     """Look at every entry, every signed head and the witness file, and name all that is wrong.
 
@@ -119,7 +125,7 @@ def verify(project: str, store: str | None, form: str) -> int:
 )
 @click.option("--output", "-o", type=click.Path(dir_okay=False), help="Write the proof there.")
 @located
-def prove(index: int | None, since: int | None, output: str | None, project: str, store: str | None, form: str) -> None:
+def prove(index: int | None, since: int | None, output: str | None, project: str, store: str | None) -> None:
     """Prove that the entry at INDEX is in the log, or with --since that an earlier log is a prefix of today's.
 
     The proof is JSON; tools/verify_evidence.py checks it offline with the public key (.hauberk/keys/evidence.pub) and
