@@ -27,3 +27,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 DEFAULT_LIMITS = Limits()
+
+ANSWER_BYTES = 64 << 20
+"""Of one answer of a remote model; 64 MiB holds a million scores as JSON."""

@@ -24,6 +24,7 @@ class Guard:
     spec: shape () and classes 0 stand for not known yet. answers: None where they are to be learned.
     seconds: of one answer (one batch). queries: inputs that may be asked in all, forward passes included.
     batch: inputs at once, where the model has a limit of its own. guess: how many classes the data has.
+    mean, std: per channel, applied to what a black box is asked; a torch module does it itself, under autograd.
     """
 
     def __init__(
@@ -35,11 +36,14 @@ class Guard:
         queries: int | None = None,
         batch: int | None = None,
         guess: int = 0,
+        mean: tuple[float, ...] = (),
+        std: tuple[float, ...] = (),
     ) -> None:
         self.spec = spec
         self.asked = 0
         self._form = Form(spec.classes, answers, spec.labels, guess)
         self._seconds, self._queries, self._batch = seconds, queries, batch
+        self._mean, self._std = mean, std
 
     @property
     def learned(self) -> bool:
@@ -71,7 +75,16 @@ class Guard:
     def _answer(self, answer: Callable[[torch.Tensor], object], part: torch.Tensor) -> object:
         self.spend(len(part))
         with torch.no_grad():
-            return self.call(lambda: answer(part))
+            ready = self.standardised(part)
+            return self.call(lambda: answer(ready))
+
+    def standardised(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply mean and std per channel, where the guard has them."""
+        if not (self._mean or self._std):
+            return x
+        channels = (-1, *(1 for _ in x.shape[2:]))
+        mean, std = torch.tensor(self._mean or (0.0,)), torch.tensor(self._std or (1.0,))
+        return (x - mean.to(x).view(channels)) / std.to(x).view(channels)
 
     def call(self, work: Callable[[], Result]) -> Result:
         """Run a piece of the user's code in time; whatever it raises becomes a TargetError that chains it."""
@@ -111,6 +124,17 @@ class Guard:
                 fix="raise model.queries, or lower the threats' queries or samples",
             )
         self.asked += n
+
+    def fresh(self, spec: TargetSpec, answers: Answers | None = None) -> Guard:
+        """Return a guard for a model like this one: nothing asked yet, no budget, the same time and preprocessing."""
+        return Guard(
+            spec,
+            answers or self._form.answers,
+            seconds=self._seconds,
+            batch=self._batch,
+            mean=self._mean,
+            std=self._std,
+        )
 
     def note(self, *notes: str) -> None:
         """Add what a report must say of the model."""

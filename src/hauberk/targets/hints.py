@@ -59,15 +59,29 @@ def spec_of(section: ModelSection, hints: Hints, kind: str, digest: str = "", *n
     )
 
 
-def guard_of(section: ModelSection, spec: TargetSpec, hints: Hints, *, batch: int | None = None) -> Guard:
-    """Make the guard a section asks for."""
+def guard_of(
+    section: ModelSection,
+    spec: TargetSpec,
+    hints: Hints,
+    *,
+    batch: int | None = None,
+    timed: bool = True,
+    standardise: bool = False,
+) -> Guard:
+    """Make the guard a section asks for.
+
+    timed: False where the model keeps its own time. standardise: apply mean and std in the guard, for models that
+    cannot do it themselves.
+    """
     return Guard(
         spec,
         section.answers,
-        seconds=section.timeout or None,
+        seconds=(section.timeout or None) if timed else None,
         queries=section.queries,
         batch=batch,
         guess=hints.classes or 0,
+        mean=section.mean if standardise else (),
+        std=section.std if standardise else (),
     )
 
 

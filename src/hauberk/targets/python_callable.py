@@ -49,7 +49,7 @@ class PythonCallable:
             )
         note = "a black box: its digest is of its source text, not of what it computes with"
         spec = spec_of(section, hints, "python_callable", of_text(_text(hints.made)), note)
-        return cls(hints.made, guard_of(section, spec, hints))
+        return cls(hints.made, guard_of(section, spec, hints, standardise=True))
 
     @property
     def spec(self) -> TargetSpec:

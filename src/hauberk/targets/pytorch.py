@@ -115,7 +115,7 @@ class PyTorch:
         spec = msgspec.structs.replace(
             self.spec, name=name, digest=of_state(prepared), answers=prepared.answers, notes=notes
         )
-        return PyTorch(prepared.to(self._prepared.mean.device), Guard(spec, prepared.answers))
+        return PyTorch(prepared.to(self._prepared.mean.device), self.guard.fresh(spec, prepared.answers))
 
 
 def from_torch(

@@ -87,7 +87,7 @@ class Scikit:
         classes = spec.classes or max(len(model.classes_), *(c + 1 for c in columns))
         labels = spec.labels or _names(model, columns)
         spec = msgspec.structs.replace(spec, classes=classes, labels=labels)
-        return cls(model, guard_of(section, spec, hints), answers, columns)
+        return cls(model, guard_of(section, spec, hints, standardise=True), answers, columns)
 
     @property
     def spec(self) -> TargetSpec:
@@ -128,13 +128,13 @@ class Scikit:
         seed = int(torch.randint(2**31, (1,), generator=rng))
         seeds = {name: seed for name in model.get_params() if name.rpartition("__")[2] == "random_state"}
         model.set_params(**seeds)
-        rows = _framed(self._model, x.reshape(len(x), -1).cpu().numpy().copy())
+        rows = _framed(self._model, self.guard.standardised(x).reshape(len(x), -1).cpu().numpy().copy())
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self.guard.call(lambda: model.fit(rows, y.cpu().numpy()))
         spec = msgspec.structs.replace(self.spec, name=f"{self.spec.name} refitted", digest=of_object(model), notes=())
         columns = tuple(int(label) for label in model.classes_)
-        return Scikit(model, Guard(spec, self._answers), self._answers, columns)
+        return Scikit(model, self.guard.fresh(spec), self._answers, columns)
 
 
 def from_sklearn(
