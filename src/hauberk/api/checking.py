@@ -155,13 +155,22 @@ def _pieces(
         yield _left_out("attacks", stamp, f"hauberk.toml names no [{missing}]", f"add [{missing}], see `hauberk init`")
     elif not project.threats:
         yield _left_out("attacks", stamp, "hauberk.toml names no [threats]", "add one, see `hauberk list threats`")
+    setting = None
+    if subject is not None:
+        first = next((name for name in _evasion(project) if not only or name in only), "")
+        setting = Setting(subject, stamp, project.run.seed, progress, project.report.exhibits, first)
     for name, section in project.threats.items():
         if only and name not in only:
             yield _left_out(name, stamp, "left out by --only")
         elif fault is not None:
             yield Work(name, key_of(name, "fault"), _raise(fault))
-        elif subject is not None:
-            yield work(name, section, Setting(subject, stamp, project.run.seed, progress))
+        elif setting is not None:
+            yield work(name, section, setting)
+
+
+def _evasion(project: Project) -> list[str]:
+    """Name the threats of family evasion; the first one reports clean accuracy too."""
+    return [name for name, section in project.threats.items() if section.threat(name).family == "evasion"]
 
 
 def _scan(project: Project, root: Path, stamp: Stamp, progress: Progress) -> Iterator[Entry]:

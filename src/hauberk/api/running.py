@@ -105,7 +105,8 @@ class Run:
                 got.append(item)
         except KeyboardInterrupt:
             end, self.interrupted = BROKEN, True
-            got.append(self._gap(work, "stopped by the user", "interrupted"))
+            if not any(isinstance(item, Skipped) and item.kind == "interrupted" for item in got):
+                got.append(self._gap(work, "stopped by the user", "interrupted"))
         except MissingPower as error:
             got.append(self._gap(work, error.what, "power", error.fix))
         except HauberkError as error:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeAlias, cast
 
-from hauberk.api.evasion import examine_evasion
 from hauberk.api.running import States, Work, key_of
 from hauberk.api.subject import Subject, constrained
+from hauberk.attacks.engine import Plan, examine
 from hauberk.attacks.examining_extraction import examine_extraction
 from hauberk.attacks.examining_poisoning import examine_poisoning
 from hauberk.attacks.examining_privacy import examine_privacy
@@ -15,7 +15,7 @@ from hauberk.core.errors import ProjectError
 from hauberk.core.evidence import Entry
 from hauberk.core.plugins import build, listing
 from hauberk.core.project import ThreatSection
-from hauberk.core.protocols import ExtractionAttack, MembershipAttack, PoisoningAttack, Progress
+from hauberk.core.protocols import EvasionAttack, ExtractionAttack, MembershipAttack, PoisoningAttack, Progress
 from hauberk.core.provenance import Stamp
 from hauberk.core.threat import Family, Threat
 from hauberk.core.version import __version__
@@ -29,18 +29,20 @@ DEFAULTS: dict[Family, tuple[str, ...]] = {
 
 
 class Setting(NamedTuple):
-    """What all threats of a run share."""
+    """What all threats of a run share. clean_with: the threat that reports clean accuracy too; empty for each."""
 
     subject: Subject
     stamp: Stamp
     seed: int
     progress: Progress
+    exhibits: int = 12
+    clean_with: str = ""
 
 
-Examine: TypeAlias = Callable[[Setting, Threat, ThreatSection, States], Iterable[Entry]]
+Examine: TypeAlias = Callable[[Setting, Threat, ThreatSection, str, States], Iterable[Entry]]
 
 
-def _poisoning(run: Setting, threat: Threat, section: ThreatSection, _: States) -> Iterable[Entry]:
+def _poisoning(run: Setting, threat: Threat, section: ThreatSection, _: str, __: States) -> Iterable[Entry]:
     for name in section.attacks or DEFAULTS["poisoning"]:
         attack = cast(PoisoningAttack, build("attacks", name, section.settings.get(name)))
         target, data = run.subject
@@ -49,14 +51,14 @@ def _poisoning(run: Setting, threat: Threat, section: ThreatSection, _: States) 
         )
 
 
-def _privacy(run: Setting, threat: Threat, section: ThreatSection, _: States) -> Iterable[Entry]:
+def _privacy(run: Setting, threat: Threat, section: ThreatSection, _: str, __: States) -> Iterable[Entry]:
     for name in section.attacks or DEFAULTS["privacy"]:
         attack = cast(MembershipAttack, build("attacks", name, section.settings.get(name)))
         target, data = run.subject
         yield from examine_privacy(target, data, attack, threat, stamp=run.stamp, seed=run.seed, progress=run.progress)
 
 
-def _extraction(run: Setting, threat: Threat, section: ThreatSection, _: States) -> Iterable[Entry]:
+def _extraction(run: Setting, threat: Threat, section: ThreatSection, _: str, __: States) -> Iterable[Entry]:
     for name in section.attacks or DEFAULTS["extraction"]:
         attack = cast(ExtractionAttack, build("attacks", name, section.settings.get(name)))
         target, data = run.subject
@@ -65,10 +67,29 @@ def _extraction(run: Setting, threat: Threat, section: ThreatSection, _: States)
         )
 
 
-def _evasion(run: Setting, threat: Threat, section: ThreatSection, states: States) -> Iterable[Entry]:
+def _evasion(run: Setting, threat: Threat, section: ThreatSection, key: str, states: States) -> Iterable[Entry]:
+    plan = Plan(
+        attacks=tuple(
+            cast(EvasionAttack, build("attacks", name, section.settings.get(name))) for name in section.attacks
+        ),
+        profile=section.profile,
+        samples=section.samples,
+        precision=section.precision,
+        curve=section.radii(),
+        exhibits=run.exhibits,
+        clean=run.clean_with in ("", threat.name),
+    )
     target, data = run.subject
-    yield from examine_evasion(
-        target, data, threat, section, states, stamp=run.stamp, seed=run.seed, progress=run.progress
+    yield from examine(
+        target,
+        data,
+        threat,
+        plan,
+        stamp=run.stamp,
+        seed=run.seed,
+        progress=run.progress,
+        step=key,
+        resume=states,
     )
 
 
@@ -92,6 +113,7 @@ def work(name: str, section: ThreatSection, run: Setting) -> Work:
                 fix=f"name one of `hauberk list attacks` that begins with {threat.family}.",
             )
     target, dataset = run.subject
-    key = key_of(__version__, threat, section, run.seed, target.spec, dataset.spec.digest)
-    examine = EXAMINERS[threat.family]
-    return Work(name, key, lambda states: examine(run, threat, section, states))
+    clean = run.clean_with in ("", name)
+    key = key_of(__version__, threat, section, run.seed, target.spec, dataset.spec.digest, run.exhibits, clean)
+    examiner = EXAMINERS[threat.family]
+    return Work(name, key, lambda states: examiner(run, threat, section, key, states))
