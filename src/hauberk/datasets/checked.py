@@ -76,7 +76,7 @@ def apart(draft: Draft, train: Split | None, test: Split) -> InMemory:
 def _made(draft: Draft, train: Split, test: Split) -> InMemory:
     y = np.concatenate((train.y, test.y))
     _classes(draft, y)
-    low, high = draft.bounds or _range(train.x, test.x)
+    low, high = draft.bounds or _range(draft.schema, train.x, test.x)
     spec = DatasetSpec(
         name=draft.name,
         layout=draft.layout,
@@ -92,10 +92,14 @@ def _made(draft: Draft, train: Split, test: Split) -> InMemory:
     return InMemory(spec, train, test)
 
 
-def _range(*parts: Floats) -> tuple[float, float]:
-    """Read the range of values; all within 0–1 counts as 0–1, a constant set as one unit wide."""
-    low = min(float(part.min()) for part in parts if part.size)
-    high = max(float(part.max()) for part in parts if part.size)
+def _range(schema: Schema | None, *parts: Floats) -> tuple[float, float]:
+    """Read the range of values and of what columns may become.
+
+    All within 0–1 counts as 0–1, a constant set as one unit wide.
+    """
+    columns = schema.columns if schema else ()
+    low = min(*(float(p.min()) for p in parts if p.size), *(c.low for c in columns if c.low is not None), np.inf)
+    high = max(*(float(p.max()) for p in parts if p.size), *(c.high for c in columns if c.high is not None), -np.inf)
     if low >= 0 and high <= 1:
         return 0.0, 1.0
     return low, high if high > low else low + 1

@@ -1,0 +1,76 @@
+"""Arrays of a source that is already in memory, put into a checked data set."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from hauberk.core.errors import DataError
+from hauberk.core.project import DataSection
+from hauberk.core.protocols import Split
+from hauberk.core.schema import Layout, Schema
+from hauberk.datasets.checked import Draft, InMemory, apart, whole
+from hauberk.datasets.labelling import index_labels
+from hauberk.datasets.table import Rows, schema_of_rows
+
+
+class Pair(NamedTuple):
+    """Raw inputs and labels of one part."""
+
+    x: np.ndarray
+    y: np.ndarray
+
+
+def from_arrays(
+    name: str,
+    section: DataSection,
+    bounds: tuple[float, float] | None,
+    train: Pair | None,
+    test: Pair,
+    *,
+    halves: bool,
+) -> InMemory:
+    """Check arrays: images (n, c, h, w) or (n, h, w), rows (n, d).
+
+    halves: whether train and test are parts of their own; else test rows are held out of `test`.
+    Raises DataError.
+    """
+    parts = [test] if train is None else [train, test]
+    ys, notes = [pair.y for pair in parts], []
+    labelled = index_labels(np.concatenate(ys), section.classes, name)
+    xs = []
+    for pair in parts:
+        x, note = _inputs(pair.x, section.scale, name)
+        xs.append(x)
+        notes += [note] if note and note not in notes else []
+    layout: Layout = "row" if xs[-1].ndim == 2 else "chw"
+    schema: Schema | None = None
+    if layout == "row":
+        rows = schema_of_rows(Rows(xs, tuple(f"x{i}" for i in range(xs[-1].shape[1]))), section, name)
+        xs, schema = rows.xs, rows.schema
+    draft = Draft(name=name, layout=layout, classes=labelled.classes, bounds=bounds, schema=schema, notes=tuple(notes))
+    if not halves:
+        return whole(draft, Split(xs[0], labelled.y), section.test_share, section.seed)
+    cut = len(ys[0]) if train is not None else 0
+    known = Split(xs[0], labelled.y[:cut]) if train is not None else None
+    return apart(draft, known, Split(xs[-1], labelled.y[cut:]))
+
+
+def _inputs(x: np.ndarray, scale: float | None, name: str) -> tuple[np.ndarray, str]:
+    """Bring images to float32 (n, c, h, w) and rows to (n, d); bytes of images count as grey levels."""
+    if x.dtype.kind not in "biuf":
+        raise DataError(f"inputs are of type {x.dtype}", where=name, fix="give numbers")
+    if x.ndim not in (2, 3, 4):
+        raise DataError(f"inputs have shape {x.shape}", where=name, fix="give images (n, c, h, w) or rows (n, d)")
+    note = ""
+    if scale is None and x.dtype == np.uint8 and x.ndim > 2:
+        scale, note = 255.0, "bytes were divided by 255; data.scale = 1 keeps them"
+    if scale is not None and not scale > 0:
+        raise DataError(f"the scale is {scale}", where="data.scale", fix="such as scale = 255")
+    if x.ndim == 2 and scale is None:
+        return x, note  # whole numbers of a table stay whole until its columns are described
+    values = np.ascontiguousarray(x, dtype=np.float32)
+    if scale not in (None, 1.0):
+        values = values / np.float32(scale)
+    return (values[:, None] if x.ndim == 3 else values), note
