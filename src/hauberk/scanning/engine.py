@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias, cast
 import msgspec
 
 from hauberk.core.errors import LimitExceeded
-from hauberk.core.evidence import Digest, Finding, Location, Measurement, Severity, Skipped
+from hauberk.core.evidence import Digest, Finding, Location, Measurement, Severity, Skipped, severity_rank
 from hauberk.core.limits import DEFAULT_LIMITS, Limits
 from hauberk.core.plugins import catalog, load
 from hauberk.core.progress import Silent
@@ -23,10 +23,13 @@ from hauberk.core.protocols import Progress
 from hauberk.core.provenance import Stamp
 from hauberk.scanning.artifact import Artifact, Blob, Draft, Format, Problem, Rule
 from hauberk.scanning.blobs import FileBlob, MemberBlob
+from hauberk.scanning.plain_text import plain
 from hauberk.scanning.tree import Listed, survey
 
 RECIPE = "scanning"
 _SECTION, _STAMP, _SILENT = ScanSection(), Stamp(), Silent()
+PER_RULE = 100
+"""Findings of one rule listed for one file; the worst come first."""
 NOT_READ = ("limit", "encrypted")
 """Problems that mean a part could not be looked at: they become a Skipped of kind "limit"."""
 
@@ -112,7 +115,7 @@ def scan_file(
         for part in artifact.walk():
             found.extend(_judge(part, kit, stamp))
     formats = {part.format for artifact in artifacts for part in artifact.walk() if part.format}
-    entries = _stamped(_ordered(found), blob, stamp)
+    entries = _stamped(_shortened(_ordered(found), blob, stamp), blob, stamp)
     return FileScan(entries, tuple(sorted(formats)))
 
 
@@ -194,16 +197,16 @@ def _finding(name: str, rule: Rule, draft: Draft, artifact: Artifact, stamp: Sta
         confidence=draft.confidence,
         location=Location(
             path=artifact.path,
-            part=artifact.part,
+            part=plain(artifact.part),
             line=place.line,
             column=place.column,
             end_line=place.end_line,
             offset=place.offset,
         ),
-        message=draft.message,
+        message=plain(draft.message),
         fix=draft.fix,
         provenance=stamp.of(name),
-        trace=draft.trace,
+        trace=tuple(plain(line) for line in draft.trace),
         references=draft.references or rule.card.threats,
     )
 
@@ -211,8 +214,8 @@ def _finding(name: str, rule: Rule, draft: Draft, artifact: Artifact, stamp: Sta
 def _skip(subject: str, reason: str, kind: str, stamp: Stamp) -> Skipped:
     fix = "raise the limit, or take the file out with scan.exclude" if kind == "limit" else ""
     return Skipped(
-        subject=subject,
-        reason=reason,
+        subject=plain(subject),
+        reason=plain(reason),
         kind="limit" if kind == "limit" else "error",
         fix=fix,
         provenance=stamp.of(RECIPE),
@@ -228,6 +231,22 @@ def _ordered(found: list[Seen]) -> list[Seen]:
         else:
             unique.setdefault((item.subject, item.reason), item)
     return sorted(unique.values(), key=_place)
+
+
+def _shortened(found: list[Seen], blob: FileBlob, stamp: Stamp) -> list[Seen]:
+    """Keep the worst findings of each rule, and the first parts not looked at; say how many more there are."""
+    groups: dict[str, list[Seen]] = {}
+    for item in found:
+        groups.setdefault(item.rule if isinstance(item, Finding) else "", []).append(item)
+    surplus: set[int] = set()
+    more: list[Seen] = []
+    for rule, items in groups.items():
+        if len(items) > PER_RULE:
+            worst = sorted(items, key=lambda item: -severity_rank(item.severity) if isinstance(item, Finding) else 0)
+            surplus.update(id(item) for item in worst[PER_RULE:])
+            what = f"findings of {rule}" if rule else "parts that were not looked at"
+            more.append(_skip(blob.path, f"{len(items) - PER_RULE} more {what} are not listed", "limit", stamp))
+    return [*(item for item in found if id(item) not in surplus), *more]
 
 
 def _place(item: Seen) -> tuple[str, int, int, int, str]:

@@ -24,6 +24,7 @@ _WEIGHT = 1e12
 _DEPTH = 10_000
 _MEMO_SLACK = 1 << 16
 _BIG_INTEGER = 64
+_SCOUTED, _INHERITED = 4096, 64
 _STRIDE = 256
 """Opcodes between two looks at the limits."""
 
@@ -59,9 +60,15 @@ class Machine:
         self.memo: dict[int, Value] = {}
         self.opcode_at, self.steps, self.done = offset, 0, False
 
-    def run(self, offset: int, steps: int | None = None) -> Outcome:
-        """Run the stream at `offset` to its STOP, to where it breaks or for some steps; raises LimitExceeded."""
+    def run(self, offset: int, steps: int | None = None, after: Machine | None = None) -> Outcome:
+        """Run the stream at `offset` to its STOP, to where it breaks or for some steps; raises LimitExceeded.
+
+        after: the machine whose stack and memo are taken over.
+        """
         self._begin(offset)
+        if after is not None:
+            self.stack, self._older = after.stack[-_INHERITED:], after.memo
+            self.marks = [[] for _ in range(min(len(after.marks), _INHERITED))]
         broken = None
         try:
             while not self.done and (steps is None or self.steps < steps):
@@ -77,7 +84,8 @@ class Machine:
             broken = error
         if self.read.crossed is not None:
             self._problem("disagreement", "an operand runs over the end of its frame: unpicklers differ here", "frame")
-        self._older.update(self.memo)
+        if not self.strict:
+            self._older.update(self.memo)
         value = self.stack[-1] if self.stack and broken is None else None
         return Outcome(self.read.position, value, broken)
 
@@ -134,9 +142,10 @@ class Machine:
 
     def index(self, line: bytes) -> int:
         """Read a memo index written as decimal digits."""
-        if not line.strip().isdigit() or len(line) > _BIG_INTEGER:
-            raise Broken("malformed", "a memo index that is no number")
-        return int(line)
+        try:
+            return int(line)
+        except ValueError as error:
+            raise Broken("malformed", "a memo index that is no number") from error
 
     def read_only(self) -> None:
         """READONLY_BUFFER: the topmost value stays."""
@@ -174,21 +183,31 @@ class Machine:
 
     # --- literals
 
-    def decimal(self, text: bytes) -> Value:
+    def decimal(self) -> None:
         """INT and LONG lines."""
-        if text in (b"00", b"01"):
-            return text == b"01"
+        line = self.read.long_line()
+        if line in (b"00", b"01"):
+            self.push(line == b"01")
+            return
         try:
-            return int(text.removesuffix(b"L"), 0)
-        except ValueError as error:
-            raise Broken("malformed", "not a decimal number") from error
+            self.push(line if isinstance(line, Payload) else int(line.removesuffix(b"L"), 0))
+        except ValueError:
+            self._odd_number()
 
     def real(self) -> None:
         """FLOAT."""
+        line = self.read.long_line()
         try:
-            self.push(float(self.read.line()))
-        except ValueError as error:
-            raise Broken("malformed", "not a decimal fraction") from error
+            self.push(line if isinstance(line, Payload) else float(line))
+        except ValueError:
+            self._odd_number()
+
+    def _odd_number(self) -> None:
+        """Go on after a number that Python's unpickler refuses: the C one takes some of them ("010" is 8 there)."""
+        if self.strict:
+            raise Broken("malformed", "not a number")
+        self._problem("malformed", "a number that not every unpickler takes", "number")
+        self.push(Opaque("number"))
 
     def integer(self, count: int) -> None:
         """LONG1 and LONG4."""
@@ -293,7 +312,8 @@ class Machine:
 
     def persistent_line(self) -> None:
         """PERSID."""
-        self.persistent(self.read.line().decode("latin-1"))
+        line = self.read.long_line()
+        self.persistent(line if isinstance(line, Payload) else line.decode("latin-1"))
 
     def persistent(self, identifier: Value) -> None:
         """Hand an identifier to the loader."""
@@ -352,9 +372,9 @@ class Machine:
         start = self.read.position
         length = array_bytes(wrapper.state, self.window.at(start, 1))
         if length is not None:
-            found = scout(self.window, start, self.watch)
-            if found.ledger.executed:
-                self.ledger.absorb(found.ledger)
+            found = self._plain_reading(start)
+            if found.executed:
+                self.ledger.absorb(found)
                 self._problem("disagreement", "a plain unpickler runs what joblib takes for array bytes", "array")
             self.read.payload(length)
             return
@@ -366,6 +386,12 @@ class Machine:
             raise outcome.broken
         self.read = Operands(self.window, outcome.end)
 
+    def _plain_reading(self, start: int) -> Ledger:
+        """Read the array's bytes as a plain unpickler would, with what is on the stack and in the memo."""
+        machine = Machine(self.window, self.watch, Ledger(), strict=True)
+        machine.run(start, _SCOUTED, self)
+        return machine.ledger
+
 
 class Scouted(NamedTuple):
     """What came of trying bytes as a pickle. broken: None where it stopped cleanly or only ran out of trial steps."""
@@ -375,10 +401,10 @@ class Scouted(NamedTuple):
     steps: int
 
 
-def scout(window: Window, offset: int, watch: Watch, steps: int = 4096) -> Scouted:
+def scout(window: Window, offset: int, watch: Watch) -> Scouted:
     """Try bytes that may not be a pickle at all, strictly and for a few steps."""
     machine = Machine(window, watch, Ledger(), strict=True)
-    outcome = machine.run(offset, steps)
+    outcome = machine.run(offset, _SCOUTED)
     return Scouted(machine.ledger, outcome.broken, machine.steps)
 
 
@@ -393,8 +419,8 @@ _HANDLERS: dict[int, Callable[[Machine], None]] = {
     ord("N"): lambda m: m.push(None),
     0x88: lambda m: m.push(True),
     0x89: lambda m: m.push(False),
-    ord("I"): lambda m: m.push(m.decimal(m.read.line())),
-    ord("L"): lambda m: m.push(m.decimal(m.read.line())),
+    ord("I"): Machine.decimal,
+    ord("L"): Machine.decimal,
     ord("J"): lambda m: m.push(m.read.number(4, signed=True)),
     ord("K"): lambda m: m.push(m.read.number(1)),
     ord("M"): lambda m: m.push(m.read.number(2)),

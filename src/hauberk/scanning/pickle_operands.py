@@ -7,7 +7,8 @@ from typing import Literal
 from hauberk.scanning.pickle_values import Payload
 from hauberk.scanning.window import Window
 
-LINE = 1 << 16
+LINE = 1 << 20
+"""Longest line read whole: names and numbers; longer ones no loader accepts."""
 TEXT = 1 << 16
 """Longest text kept as text; a longer one is kept by offset only."""
 _HEAD = 48
@@ -75,7 +76,7 @@ class Operands:
     def long_line(self) -> bytes | Payload:
         """Read a line of any length; a long one is passed over."""
         end = self.window.line_end(self.position)
-        if end - self.position <= LINE:
+        if end - self.position <= TEXT:
             return self.line()
         return self.payload(end - self.position)
 

@@ -10,6 +10,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from hauberk.scanning.plain_text import plain
+
 SKIPPED_FOLDERS = frozenset(
     {
         ".git", ".hg", ".svn", ".venv", "venv", ".tox", ".nox", "node_modules", "__pycache__", ".mypy_cache",
@@ -148,7 +150,7 @@ class _Finder:
             text = path.relative_to(self._base).as_posix()
         except ValueError:
             text = path.as_posix()
-        return text.encode("utf-8", "backslashreplace").decode("utf-8")
+        return plain(text)
 
     def _omit(self, subject: str, reason: str, kind: Literal["scope", "error"] = "scope") -> None:
         self._omitted[subject] = Omitted(subject, reason, kind)

@@ -15,7 +15,7 @@ from hauberk.scanning.watch import Watch
 from hauberk.scanning.window import Window
 
 _BLOCK = 512
-_REGULAR, _LINKS, _SPECIAL = b"\x007", b"12", b"346"
+_REGULAR, _LINKS, _SPECIAL = b"\x00" + b"07", b"12", b"346"
 
 
 class TarArchive:
