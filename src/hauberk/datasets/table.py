@@ -283,7 +283,7 @@ def _notes(encoded: Sequence[Encoded], section: DataSection) -> tuple[str, ...]:
     large = [
         column.column.name
         for column in encoded
-        if column.column.kind == "integer" and any(abs(part).max(initial=0) > _EXACT for part in column.parts)
+        if column.column.kind == "integer" and max(-(column.column.low or 0), column.column.high or 0) > _EXACT
     ]
     if large:
         notes.append(f"columns {', '.join(large)} hold numbers above 2^24, which float32 rounds")
