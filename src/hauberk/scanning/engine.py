@@ -23,7 +23,7 @@ from hauberk.core.protocols import Progress
 from hauberk.core.provenance import Stamp
 from hauberk.scanning.artifact import Artifact, Blob, Draft, Format, Problem, Rule
 from hauberk.scanning.blobs import FileBlob, MemberBlob
-from hauberk.scanning.plain_text import plain
+from hauberk.scanning.printable import plain
 from hauberk.scanning.tree import Listed, survey
 
 RECIPE = "scanning"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import Literal
 
-from hauberk.scanning.pickle_values import Payload
+from hauberk.scanning.pickle_values import Opaque, Payload, Value
 from hauberk.scanning.window import Window
 
 LINE = 1 << 20
@@ -79,6 +80,45 @@ class Operands:
         if end - self.position <= TEXT:
             return self.line()
         return self.payload(end - self.position)
+
+    def decimal(self) -> Value:
+        """Read an INT or LONG line; Opaque where Python refuses it (the C unpickler takes "010" as 8)."""
+        line = self.long_line()
+        if line in (b"00", b"01"):
+            return line == b"01"
+        try:
+            return line if isinstance(line, Payload) else int(line.removesuffix(b"L"), 0)
+        except ValueError:
+            return Opaque("number")
+
+    def real(self) -> Value:
+        """Read a FLOAT line; Opaque where Python refuses it."""
+        line = self.long_line()
+        try:
+            return line if isinstance(line, Payload) else float(line)
+        except ValueError:
+            return Opaque("number")
+
+    def quoted(self) -> Value:
+        """Read a STRING line: quotes and escapes."""
+        line = self.long_line()
+        if isinstance(line, Payload):
+            return line
+        line = line.strip()
+        if len(line) < 2 or line[:1] != line[-1:] or line[:1] not in (b"'", b'"'):
+            raise Broken("malformed", "a string without quotes")
+        try:
+            return codecs.escape_decode(line[1:-1])[0].decode("latin-1")
+        except ValueError as error:
+            raise Broken("malformed", "a string with a bad escape") from error
+
+    def escaped(self) -> Value:
+        """Read a UNICODE line: \\u escapes."""
+        line = self.long_line()
+        try:
+            return line if isinstance(line, Payload) else line.decode("raw-unicode-escape")
+        except UnicodeDecodeError as error:
+            raise Broken("malformed", "a text with a bad escape") from error
 
     def payload(self, count: int) -> Payload:
         """Pass over `count` bytes, keeping where they are and how they begin."""

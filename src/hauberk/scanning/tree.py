@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from hauberk.scanning.plain_text import plain
+from hauberk.scanning.printable import plain
 
 SKIPPED_FOLDERS = frozenset(
     {

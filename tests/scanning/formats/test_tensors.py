@@ -86,7 +86,8 @@ BAD_TENSORS = {
     "after the last": tensors({"a": entry(0, 8)}, b"x" * 50),
     "another number": tensors({"a": entry(0, 8, shape=[3])}, b"x" * 8),
     "twice": tensors(
-        b'{"a": {"dtype":"F32","shape":[1],"data_offsets":[0,4]}, "a": {"dtype":"F32","shape":[1],"data_offsets":[0,4]}}',
+        b'{"a": {"dtype":"F32","shape":[1],"data_offsets":[0,4]}, '
+        b'"a": {"dtype":"F32","shape":[1],"data_offsets":[0,4]}}',
         b"x" * 4,
     ),
     "no JSON": tensors(b"{nonsense"),

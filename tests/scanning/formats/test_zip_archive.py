@@ -112,9 +112,10 @@ def test_descriptor_without_sizes_in_the_local_header(scan_bytes, evil: bytes) -
 
 def test_same_name_twice(scan_bytes, evil: bytes) -> None:
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive, pytest.warns(UserWarning, match="Duplicate"):
+    with zipfile.ZipFile(stream, "w") as archive:
         archive.writestr("archive/data.pkl", evil)
-        archive.writestr("archive/data.pkl", b"\x80\x02N.")
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("archive/data.pkl", b"\x80\x02N.")
     result = scan_bytes("m.pt", stream.getvalue())
     assert result.severities(CALL) == {"critical"}
     assert any("2 members" in finding.message for finding in result.of(ODD))

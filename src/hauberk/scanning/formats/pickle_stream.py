@@ -27,7 +27,7 @@ _CONTAINERS = (
 _TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 _TORCH_STREAMS = 5
 """Legacy torch files: magic, protocol, system, object, storage keys; raw weights follow (torch/serialization.py)."""
-_TRIAL = Limits(nodes=10_000, seconds=1.0)
+_TRIAL = Limits(nodes=10_000, seconds=10.0)
 _PADDING = 1 << 20
 
 
@@ -120,7 +120,7 @@ def _goes_on(machine: Machine, position: int, problems: list[Problem]) -> bool:
     """Decide whether another pickle begins here, or say what else does."""
     if _has_magic(machine.window.at(position, 2)):
         return True
-    trial = scout(machine.window, position, machine.watch)
+    trial = scout(machine.window, position, machine.watch, machine)
     if trial.ledger.executed or trial.broken is None:
         return True
     rest = machine.window.size - position

@@ -1,0 +1,50 @@
+"""What is known of callables: inert by exact name, dangerous by name or place, unknown otherwise."""
+
+from __future__ import annotations
+
+import pytest
+
+from hauberk.scanning.allowlist import standing
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "os.system", "posix.system", "nt.system", "subprocess.Popen", "builtins.eval", "builtins.exec", "pty.spawn",
+        "runpy._run_code", "cProfile.run", "_posixsubprocess.fork_exec", "uuid._get_command_stdout",
+        "_osx_support._read_output", "imaplib.IMAP4_stream", "pip.main", "pip._internal.cli.main.main", "marshal.loads",
+        "pkgutil.resolve_name", "importlib.import_module", "_interpreters.run_string", "webbrowser.open",
+        "torch.serialization.os.system", "torch.hub.load", "numpy.testing._private.utils.runstring",
+        "sklearn.datasets.fetch_openml", "collections.OrderedDict.__init__.__globals__", "types.CodeType",
+        "asyncio.subprocess.create_subprocess_shell", "pathlib.Path().unlink", "os.<computed>",
+        "http.server.HTTPServer", "configparser.ConfigParser.read", "joblib.load",
+    ],
+)  # fmt: skip
+def test_dangerous(name: str) -> None:
+    assert standing(name) == "dangerous"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "collections.OrderedDict", "numpy._core.multiarray._reconstruct", "numpy.ndarray.__setstate__",
+        "sklearn.linear_model._logistic.LogisticRegression", "sklearn.tree._tree.Tree",
+        "torch.nn.modules.linear.Linear",
+        "torch._utils._rebuild_tensor_v2", "torch.FloatStorage", "torch.optim.adam.Adam", "__torch__.Net",
+        "sklearn.ensemble.forest.RandomForestClassifier", "xgboost.sklearn.XGBClassifier",
+        "sklearn.feature_selection._univariate_selection.SelectKBest",
+    ],
+)  # fmt: skip
+def test_inert(name: str) -> None:
+    assert standing(name) == "inert"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "my.Net", "sklearn.inspection.anything", "collections.OrderedDict.popitem", "torch.nn.modules.linear.evil",
+        "numpy.ndarray.tofile2", "scipy.stats._distn_infrastructure.rv_frozen", "<extension>.5", "builtins.getattr",
+    ],
+)  # fmt: skip
+def test_unknown(name: str) -> None:
+    assert standing(name) == "unknown"
