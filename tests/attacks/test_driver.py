@@ -316,11 +316,29 @@ def test_blocks_change_nothing(monkeypatch):
 
 def test_batches_follow_the_input_and_the_probe_answers():
     cpu = torch.device("cpu")
-    spec = Line().spec
-    assert batch_size(spec, cpu) > batch_size(replace_shape(spec, (1, 28, 28)), cpu)
-    assert batch_size(replace_shape(spec, (1, 28, 28)), cpu) > batch_size(replace_shape(spec, (3, 224, 224)), cpu) > 0
+    assert batch_size((20,), cpu) > batch_size((1, 28, 28), cpu) > batch_size((3, 224, 224), cpu) > 0
     assert fast_bfloat16(cpu) in (True, False)
 
 
-def replace_shape(spec: TargetSpec, shape: tuple[int, ...]) -> TargetSpec:
-    return TargetSpec(name=spec.name, kind=spec.kind, shape=shape, classes=spec.classes, bounds=spec.bounds)
+def test_a_target_that_learns_what_it_is_from_its_first_answer_can_be_attacked():
+    @dataclass
+    class Learner(Line):
+        spec: TargetSpec = TargetSpec(name="line", kind="test", shape=(), classes=0, bounds=(0.0, 1.0))  # noqa: RUF009
+
+        def predict(self, x: torch.Tensor) -> torch.Tensor:
+            self.spec = LINE
+            return super().predict(x)
+
+    x, y = at(0.015)
+    found = drive(March(), plan(), Learner(), x, y, BALL, rng(), EVERY)
+    assert Line().predict(found).argmax(1).tolist() == [1]
+    with pytest.raises(DataError, match="the target has 2 classes"):
+        drive(March(), plan(), Learner(), x, y + 2, BALL, rng(), EVERY)
+
+
+def test_a_rank_the_target_has_no_class_for_is_left_out():
+    target = Line()
+    x, y = at(0.3)
+    rounds = (Round(LOSSES["ce"], 3, 1), Round(LOSSES["ce"], 3, 2))
+    drive(March(), Plan(rounds=rounds), target, x, y, BALL, rng(), EVERY)
+    assert sum(target.looks) == 1 + 4

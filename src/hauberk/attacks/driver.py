@@ -85,6 +85,7 @@ class Round:
     """One search from a fresh start: `steps` gradients and one last look.
 
     rank: climb towards the rank-th likeliest other class of the clean input (1 = the likeliest); None: any other.
+    A round whose rank the target has no class for is left out.
     """
 
     loss: Loss
@@ -131,7 +132,7 @@ def drive(
     _check(target, x, y)
     x, y = x.detach().float(), y.to(x.device)
     low = threat.queries is None and _low(driving, x.device)
-    oracle = Oracle(target, driving.batch or batch_size(target.spec, x.device), low)
+    oracle = Oracle(target, driving.batch or batch_size(x.shape[1:], x.device), low)
     rows = max(1, _BLOCK_VALUES // (plan.width * max(1, math.prod(x.shape[1:]))))
     pieces = [
         _block(method, plan, oracle, part, labels, threat, rng, driving)
@@ -160,6 +161,8 @@ def _check(target: Target, x: Tensor, y: Tensor) -> None:
         raise DataError(
             f"inputs reach from {float(x.min()):g} to {float(x.max()):g}, outside the target's {low}–{high}"
         )
+    if not target.spec.classes and len(x):
+        target.predict(x[:1].detach().float())  # a target may learn what it is from its first answer
     if len(y) and not 0 <= int(y.min()) <= int(y.max()) < target.spec.classes:
         raise DataError(
             f"labels reach from {int(y.min())} to {int(y.max())}; the target has {target.spec.classes} classes"
@@ -208,10 +211,12 @@ def _block(
     for turn in plan.rounds:
         if turn.rank is not None and ranks is None:
             ranks, left = _ranks(oracle, x, aim), left - 1
+        if turn.rank is not None and ranks is not None and turn.rank > ranks.shape[1]:
+            continue
         steps = int(min(turn.steps, left - int(plan.last_look)))
         if steps < 0 or not len(harvest.open()):
             break
-        chosen = aim if turn.rank is None or ranks is None else Aim(y, ranks[:, min(turn.rank, ranks.shape[1]) - 1])
+        chosen = aim if turn.rank is None or ranks is None else Aim(y, ranks[:, turn.rank - 1])
         _search(method, plan, oracle, Round(turn.loss, steps), where, chosen, rng, driving.shrink, harvest)
         left -= steps + int(plan.last_look)
     if plan.free and threat.ball is not None:

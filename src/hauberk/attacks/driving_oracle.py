@@ -11,7 +11,7 @@ from functools import cache
 import torch
 
 from hauberk.core.errors import MissingPower, TargetOutput
-from hauberk.core.protocols import Differentiable, TargetSpec
+from hauberk.core.protocols import Differentiable
 from hauberk.numeric.losses import Aim, Climb, Loss
 
 Tensor = torch.Tensor
@@ -89,15 +89,15 @@ class Oracle:
         return Seen(logits, lead, lead > _CLEAR * logits.abs().amax(1), loss, gradient)
 
 
-def batch_size(spec: TargetSpec, device: torch.device) -> int:
-    """Choose inputs per forward: what keeps a layer's activations near the cache, or fills an accelerator.
+def batch_size(shape: tuple[int, ...], device: torch.device) -> int:
+    """Choose inputs of `shape` per forward: what keeps a layer's activations near the cache, or fills an accelerator.
 
     Measured on CPU: 128–256 is best for small convolutional nets, 32 for ResNets; rows of a table are tiny.
     """
-    values = math.prod(spec.shape)
+    values = math.prod(shape)
     if device.type != "cpu":
         return max(16, min(1024, 2**26 // max(1, values)))
-    if len(spec.shape) < 3:
+    if len(shape) < 3:
         return 1024
     return 128 if values <= 1024 else 32
 

@@ -81,13 +81,12 @@ class APGD:
     def run(self, target: Target, x: Tensor, y: Tensor, threat: Threat, rng: torch.Generator) -> Tensor:
         """Return points of x's shape (n, *shape) inside the ball, broken where it could."""
         ball_norm(threat, self.card.norms, "evasion.apgd")
-        plan = Plan(rounds=self._rounds(target.spec.classes) * self.restarts)
+        plan = Plan(rounds=self._rounds() * self.restarts)
         return drive(self, plan, target, x, y, threat, rng, self.driving)
 
-    def _rounds(self, classes: int) -> tuple[Round, ...]:
+    def _rounds(self) -> tuple[Round, ...]:
         if self.loss == "dlr-targets":
-            ranks = range(1, min(self.targets, classes - 1) + 1)
-            return tuple(Round(LOSSES["dlr"], self.steps, rank) for rank in ranks)
+            return tuple(Round(LOSSES["dlr"], self.steps, rank) for rank in range(1, self.targets + 1))
         if self.loss == "ce+margin":
             half = math.ceil(self.steps / 2)
             return (Round(LOSSES["ce"], half), Round(LOSSES["margin"], self.steps - half))
