@@ -53,9 +53,9 @@ def test_scores_are_minus_the_cross_entropy(table_net) -> None:
 
 
 def test_very_sure_answers_are_still_told_apart(table_net) -> None:
-    target = lookup([[30.0, 0.0], [60.0, 0.0], [300.0, 0.0]], "logits", table_net)
-    found = LossThreshold().score(target, torch.arange(3.0)[:, None], torch.zeros(3, dtype=torch.long), RNG)
-    assert found[0] < found[1] < found[2] <= 0
+    target = lookup([[30.0, 0.0], [60.0, 0.0], [200.0, 0.0], [300.0, 0.0]], "logits", table_net)
+    found = LossThreshold().score(target, torch.arange(4.0)[:, None], torch.zeros(4, dtype=torch.long), RNG)
+    assert found[0] < found[1] < found[2] < found[3] <= 0
     assert float(found[1]) == pytest.approx(-math.exp(-60))
 
 
