@@ -93,7 +93,7 @@ def test_nothing_measured_and_nonsense():
     for interval in (clopper_pearson, wilson, beta_mixture):
         assert interval(0, 0)[1:] == (0.0, 1.0)
         for k, n, level in ((3, 2, 0.95), (-1, 2, 0.95), (1, 2, 1.0), (1, 2, 0.0)):
-            with pytest.raises(ValueError, match="share|level"):
+            with pytest.raises(ValueError, match=r"share|level"):
                 interval(k, n, level)
 
 
