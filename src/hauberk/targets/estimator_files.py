@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 from hauberk.core.errors import MissingExtra, ProjectError, nearest
 from hauberk.targets.hints import TRUST_NOTE
-
-TRUSTED = ("sklearn.", "numpy.", "scipy.", "builtins.")
-"""Where types may come from without being asked for: libraries whose loading runs no code of the file."""
 
 
 def load_estimator(path: Path, *, trust: bool) -> tuple[object, tuple[str, ...]]:
@@ -44,7 +42,7 @@ def _skops(path: Path, trust: bool) -> tuple[object, tuple[str, ...]]:
         asked = list(skops.io.get_untrusted_types(file=path))
     except Exception as error:  # a broken archive may raise anything
         raise _broken(path, error) from error
-    foreign = sorted(name for name in asked if not name.startswith(TRUSTED))
+    foreign = sorted(name for name in asked if not _of_sklearn(name))
     if foreign and not trust:
         raise ProjectError(
             f"it holds types that could run code on load: {', '.join(foreign)}",
@@ -55,6 +53,21 @@ def _skops(path: Path, trust: bool) -> tuple[object, tuple[str, ...]]:
         return skops.io.load(path, trusted=asked), ((TRUST_NOTE,) if foreign else ())
     except Exception as error:  # a broken archive may raise anything
         raise _broken(path, error) from error
+
+
+def _of_sklearn(name: str) -> bool:
+    """Tell whether a name is a class that scikit-learn itself defines, such as a tree: not a function, not an alias.
+
+    skops asks about these because it does not list them, not because they run code of the file.
+    """
+    module, _, symbol = name.rpartition(".")
+    if not module.startswith("sklearn."):
+        return False
+    try:
+        found = getattr(importlib.import_module(module), symbol, None)
+    except ImportError:
+        return False
+    return isinstance(found, type) and found.__module__.startswith("sklearn.")
 
 
 def _broken(path: Path, error: Exception) -> ProjectError:
