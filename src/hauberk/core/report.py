@@ -14,7 +14,7 @@ from hauberk.core.schema import DatasetSpec
 SCHEMA_VERSION = 1
 
 
-class Machine(msgspec.Struct, frozen=True, kw_only=True):
+class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What the run ran on. libraries: "name==version" of what computed the numbers."""
 
     system: str
@@ -23,14 +23,14 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     libraries: tuple[str, ...] = ()
 
 
-class Timing(msgspec.Struct, frozen=True, kw_only=True):
+class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Wall seconds of one part of the run."""
 
     name: str
     seconds: float
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One run. command: how to repeat it. digests: of project file, model and data. root.
 
     The store's log root after it.
