@@ -10,7 +10,7 @@ import msgspec
 
 from hauberk.api.assembling import Frame, assemble
 from hauberk.api.running import Run
-from hauberk.api.subject import Subject, fitted, open_subject
+from hauberk.api.subject import Subject, fitted, open_subject, threads_for
 from hauberk.api.threats import Setting, work
 from hauberk.core.errors import ProjectError, UnknownName, UsageError, nearest
 from hauberk.core.evidence import Entry, Scalar
@@ -168,8 +168,10 @@ def _carried_out(project: Project, folder: Path, subject: Subject, progress: Pro
     frame = Frame.open(project, folder, "hauberk attack", clock=clock)
     stamp = Stamp(clock=clock, seed=project.run.seed, digests=subject.digests)
     run = Run(frame.run, _Unkept(), stamp)
-    for name, section in project.threats.items():
-        run.carry_out(work(name, section, Setting(subject, stamp, project.run.seed, progress)))
+    setting = Setting(subject, stamp, project.run.seed, progress, clean_with=next(iter(project.threats)))
+    with threads_for(subject, project.run.threads):
+        for name, section in project.threats.items():
+            run.carry_out(work(name, section, setting))
     return assemble(
         frame,
         run.evidence,

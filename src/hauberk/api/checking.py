@@ -13,7 +13,7 @@ import msgspec
 from hauberk.api.assembling import Frame, assemble
 from hauberk.api.reporting import ENVELOPE, envelope
 from hauberk.api.running import NOTHING, Earlier, Run, Work, earlier, key_of
-from hauberk.api.subject import Subject, open_subject
+from hauberk.api.subject import Subject, open_subject, threads_for
 from hauberk.api.threats import Setting, work
 from hauberk.core.encoding import canonical
 from hauberk.core.errors import TargetError, UnknownName, UsageError, nearest
@@ -63,8 +63,9 @@ def check(
             kept.begin(_header(frame))
         stamp = Stamp(clock=clock, seed=project.run.seed, digests=subject.digests if subject else ())
         run = Run(frame.run, kept, stamp, before)
-        for piece in _pieces(project, root, subject, fault, stamp, progress, only):
-            run.carry_out(piece)
+        with threads_for(subject, project.run.threads):
+            for piece in _pieces(project, root, subject, fault, stamp, progress, only):
+                run.carry_out(piece)
         report = assemble(
             frame,
             run.evidence,

@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 import msgspec
 
 from hauberk.api.assembling import Frame, assemble
-from hauberk.api.subject import open_subject
+from hauberk.api.subject import open_subject, threads_for
 from hauberk.api.threats import Setting, work
 from hauberk.core.errors import ProjectError, UnknownName, UsageError, nearest
 from hauberk.core.evidence import Checkpoint, Entry, Evidence, Scalar, Skipped
@@ -80,7 +80,8 @@ def harden(
         seed=number,
         progress=progress,
     )
-    evidence, hardened = _run(steps, stamp)
+    with threads_for(subject, project.run.threads):
+        evidence, hardened = _run(steps, stamp)
     path = _save(hardened, weights or _beside(project, root)) if isinstance(hardened, Modular) else None
     report = assemble(
         frame, evidence, clock=clock, target=(hardened or subject.target).spec, dataset=subject.dataset.spec

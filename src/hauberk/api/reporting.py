@@ -7,11 +7,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
+from rich.console import Console
 
 from hauberk.api.evidence import opened
 from hauberk.api.running import pieces
-from hauberk.assurance import engine
+from hauberk.assurance import difference_pages, engine
 from hauberk.assurance.difference import Difference, compare
+from hauberk.assurance.outputs import terminal
 from hauberk.core.encoding import canonical, decode
 from hauberk.core.errors import UnknownName, UsageError, nearest
 from hauberk.core.evidence import Entry, Evidence
@@ -85,6 +87,20 @@ def difference(before: Report, after: Report) -> Difference:
     return compare(before, after)
 
 
+def compared(found: Difference, form: str) -> bytes:
+    """Render a difference as "terminal", "markdown", "html" or "json"."""
+    return difference_pages.render(found, form)
+
+
+def show_on_terminal(shown: Report | Difference) -> None:
+    """Print a report or a difference to standard output, as wide and as coloured as the terminal is."""
+    console = Console()
+    if isinstance(shown, Difference):
+        difference_pages.show(shown, console)
+    else:
+        terminal.show(shown, console)
+
+
 def destination(project: Path, output: str | None, formats: str | None) -> tuple[Path, tuple[str, ...]]:
     """Say where a check's report files go and which: what the caller names, else what [report] says."""
     section = read(project).report
@@ -92,7 +108,7 @@ def destination(project: Path, output: str | None, formats: str | None) -> tuple
     names = (
         section.formats if formats is None else tuple(name for name in formats.split(",") if name not in ("", "none"))
     )
-    known = {entry.name for entry in catalog("outputs")}
+    known = {entry.name for entry in catalog("outputs")} | set(engine.ALIASES)
     for name in names:
         if name not in known:
             raise UnknownName(f'no report format "{name}"', fix=nearest(name, known))

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import torch
+
+from hauberk.attacks.threads import BATCH, settled
 from hauberk.core.errors import DataError, ProjectError
 from hauberk.core.evidence import Digest
 from hauberk.core.project import Project
@@ -64,6 +70,17 @@ def fitted(target: Target, dataset: Dataset) -> None:
             where="[model] bounds",
             fix="set model.bounds to the range of raw inputs, or scale the data with data.scale",
         )
+
+
+@contextmanager
+def threads_for(subject: Subject | None, wanted: int | None) -> Iterator[None]:
+    """Give torch the threads that suit the target on this machine now, for as long as it is attacked."""
+    if subject is None:
+        yield
+        return
+    sample = torch.from_numpy(np.array(subject.dataset.test.x[:BATCH], dtype=np.float32))
+    with settled(subject.target, sample, wanted):
+        yield
 
 
 def constrained(threat: Threat, changed: int | None, dataset: Dataset) -> Threat:

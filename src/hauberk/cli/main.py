@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
@@ -78,6 +79,8 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; a fault of ours or yours is one clear message and an exit status."""
+    # Threads that spin while they wait make a busy machine many times slower; OpenMP reads this when torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         status = cli.main(standalone_mode=False)
     except HauberkError as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from hauberk.assurance.difference import Difference
     from hauberk.core.evidence import Scalar
     from hauberk.core.report import Report
 
@@ -49,16 +50,32 @@ def pairs(texts: tuple[str, ...]) -> dict[str, Scalar]:
 
 def show(report: Report, form: str, output: str | None, *, quiet: bool) -> None:
     """Print a report, or write it to a file."""
-    from hauberk.api.reporting import rendered
+    from hauberk.api.reporting import rendered, show_on_terminal
 
-    if form == "terminal" and output is None:
-        if not quiet:
-            from hauberk.api.reporting import show_on_terminal
+    if form != "terminal" or output is not None:
+        _write(rendered(report, form), output)
+    elif not quiet:
+        show_on_terminal(report)
 
-            show_on_terminal(report)
-        return
-    data = rendered(report, form)
+
+def show_difference(found: Difference, form: str, output: str | None, *, quiet: bool) -> None:
+    """Print the difference of two reports, or write it to a file."""
+    from hauberk.api.reporting import compared, show_on_terminal
+
+    if form != "terminal" or output is not None:
+        _write(compared(found, form), output)
+    elif not quiet:
+        show_on_terminal(found)
+
+
+def _write(data: bytes, output: str | None) -> None:
+    """Write bytes to a file, or to standard output."""
     if output is None:
         click.get_binary_stream("stdout").write(data)
-    else:
+        return
+    try:
         Path(output).write_bytes(data)
+    except OSError as error:
+        from hauberk.core.errors import UsageError
+
+        raise UsageError(f"cannot be written: {error.strerror}", where=output, fix="name another file") from error

@@ -33,11 +33,14 @@ def command(
 
     Exit status: that of the report's verdict; with --diff 0, or 1 where something got worse.
     """
-    from hauberk.api.reporting import differed, past
+    from hauberk.api.reporting import difference, past
+    from hauberk.cli.options import show_difference
 
     if diff:
         before, after = (past(name, project, store) for name in diff)
-        return differed(before, after, form, output)
+        found = difference(before, after)
+        show_difference(found, form, output, quiet=quiet)
+        return int(found.worse)
     made = past(run or "", project, store)
     show(made, form, output, quiet=quiet)
     return made.verdict().exit_status
