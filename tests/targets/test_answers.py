@@ -71,3 +71,8 @@ def test_what_cannot_be_scores_is_refused(raw, form, message):
 def test_good_scores_pass_unchanged(n, classes, random):
     scores = torch.tensor([[random.uniform(-9, 9) for _ in range(classes)] for _ in range(n)])
     assert torch.equal(read(scores.numpy(), n, Form(classes, "logits"), WHERE).scores, scores)
+
+
+def test_large_finite_scores_are_not_taken_for_infinity():
+    scores = torch.full((2, 4), 3e38)
+    assert torch.equal(read(scores, 2, Form(), WHERE).scores, scores)

@@ -107,8 +107,8 @@ def _named_labels(names: Sequence[str], form: Form, where: str) -> torch.Tensor:
 
 
 def _finite(values: torch.Tensor, where: str, first: int) -> None:
-    if not values.is_floating_point():
-        return
+    if not values.is_floating_point() or torch.isfinite(values.sum()):
+        return  # one pass: a NaN or infinity anywhere reaches the sum; a sum that overflows is looked at below
     bad = ~torch.isfinite(values).reshape(len(values), -1).all(1)
     if bad.any():
         row = int(bad.nonzero()[0, 0])
@@ -152,6 +152,8 @@ def _scores(values: torch.Tensor, form: Form, where: str, first: int) -> Reading
     form = form._replace(classes=values.shape[1])
     if form.answers == "labels":
         return _labels(values.argmax(1), form, where, first)
+    if form.answers == "logits":
+        return Reading(values, form)
     on_simplex = (values.min(1).values >= -TOLERANCE) & ((values.sum(1) - 1).abs() <= TOLERANCE)
     if form.answers is None:
         return Reading(values, form._replace(answers="probabilities" if on_simplex.all() else "logits"))

@@ -5,27 +5,17 @@ from __future__ import annotations
 import hashlib
 import types
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from hauberk.crypto.digests import of_file as of_file  # ONNX files are digested whole
+
 if TYPE_CHECKING:
     from hashlib import _Hash
 
 _DEPTH = 64
-
-
-def of_file(path: Path) -> str:
-    """Digest a file's bytes: "sha256:…"."""
-    with path.open("rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-
-
-def of_text(text: str) -> str:
-    """Digest a text."""
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def of_state(module: torch.nn.Module) -> str:

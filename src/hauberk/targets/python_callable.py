@@ -13,8 +13,8 @@ from hauberk.core.card import Card
 from hauberk.core.errors import ProjectError
 from hauberk.core.project import ModelSection
 from hauberk.core.protocols import TargetSpec
+from hauberk.crypto.digests import of_bytes
 from hauberk.targets.answers import Answers
-from hauberk.targets.fingerprints import of_text
 from hauberk.targets.guarded import Guard
 from hauberk.targets.hints import Hints, guard_of, spec_of
 
@@ -48,7 +48,7 @@ class PythonCallable:
                 fix='name a function of one batch, or say kind = "scikit" for an object with predict',
             )
         note = "a black box: its digest is of its source text, not of what it computes with"
-        spec = spec_of(section, hints, "python_callable", of_text(_text(hints.made)), note)
+        spec = spec_of(section, hints, "python_callable", of_bytes(_text(hints.made).encode()), note)
         return cls(hints.made, guard_of(section, spec, hints, standardise=True))
 
     @property

@@ -15,8 +15,9 @@ from hauberk.core.errors import MissingPower, ProjectError
 from hauberk.core.project import ModelSection
 from hauberk.core.protocols import TargetSpec
 from hauberk.core.sources import made
+from hauberk.crypto.digests import of_file
 from hauberk.targets.answers import Answers
-from hauberk.targets.fingerprints import of_file, of_state
+from hauberk.targets.fingerprints import of_state
 from hauberk.targets.fitting import fit, started_anew
 from hauberk.targets.guarded import Guard
 from hauberk.targets.hints import Device, Hints, device_of, guard_of, spec_of

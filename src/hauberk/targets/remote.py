@@ -14,8 +14,8 @@ from hauberk.core.card import Card
 from hauberk.core.errors import ProjectError, TargetError
 from hauberk.core.project import HttpSection, ModelSection
 from hauberk.core.protocols import TargetSpec
+from hauberk.crypto.digests import of_bytes
 from hauberk.targets.exchange import Exchange, Pace, path_of
-from hauberk.targets.fingerprints import of_text
 from hauberk.targets.guarded import Guard
 from hauberk.targets.hints import Hints, guard_of, spec_of
 from hauberk.targets.wire_formats import JsonTemplate, OpenInference, WireFormat, metadata
@@ -62,7 +62,7 @@ class Remote:
         if exchange.in_clear:
             notes.append("what was sent, headers too, could be read on the way: the address is http, not https")
         address = urlsplit(section.source)
-        digest = of_text(f"{exchange.where}{address.path}#{http.model}")
+        digest = of_bytes(f"{exchange.where}{address.path}#{http.model}".encode())
         spec = spec_of(section, hints, "remote", digest, *notes)
         guard = guard_of(section, spec, hints, batch=http.batch, timed=False, standardise=True)
         return cls(exchange, path, wire, guard)

@@ -17,9 +17,10 @@ from hauberk.core.card import Card
 from hauberk.core.errors import DataError, ProjectError
 from hauberk.core.project import ModelSection
 from hauberk.core.protocols import TargetSpec
+from hauberk.crypto.digests import of_file
 from hauberk.targets.answers import Answers
 from hauberk.targets.estimator_files import load_estimator
-from hauberk.targets.fingerprints import of_file, of_object
+from hauberk.targets.fingerprints import of_object
 from hauberk.targets.guarded import Guard
 from hauberk.targets.hints import Hints, guard_of, spec_of
 
