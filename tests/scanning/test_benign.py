@@ -131,8 +131,14 @@ def test_torchscript_is_named_and_not_loud(scan_bytes) -> None:
     assert result.severities("model.embedded_code") == {"low"}
 
 
+def test_npz_of_objects_alone_is_no_pickle_by_itself(scan_bytes) -> None:
+    stream = io.BytesIO()
+    np.savez(stream, np.array([{"a": 1}], dtype=object))
+    assert scan_bytes("a.npz", stream.getvalue()).loud == []
+
+
 def test_npz(scan_bytes) -> None:
     for save in (np.savez, np.savez_compressed):
         stream = io.BytesIO()
-        save(stream, a=np.zeros((100, 100)), b=np.arange(3))
+        save(stream, a=np.zeros((100, 100)), b=np.arange(3), c=np.array([1, "x"], dtype=object))
         assert scan_bytes("a.npz", stream.getvalue()).loud == []

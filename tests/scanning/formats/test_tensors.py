@@ -57,6 +57,11 @@ def test_hostile_headers(scan_bytes, header: str) -> None:
     assert scan_bytes("a.npy", npy(header)).of("model.malformed_model")
 
 
+def test_header_of_python_2(scan_bytes) -> None:
+    header = "{'descr': '<f8', 'fortran_order': False, 'shape': (2L, 3L), }\n"
+    assert scan_bytes("a.npy", npy(header, b"\x00" * 48)).loud == []
+
+
 def test_array_that_breaks_off(scan_bytes) -> None:
     assert scan_bytes("a.npy", saved(np.zeros(100))[:-8]).of("model.malformed_model")
 

@@ -16,6 +16,8 @@ from hauberk.scanning.window import Window
 _MAGIC = b"\x93NUMPY"
 _HEADER = 1 << 16
 _NESTING = 40
+_PYTHON_2 = re.compile(r"(\d)L(?=[,)])")
+"""Python 2 wrote long counts with an L."""
 _OBJECT = re.compile(r"[|<>=]?O\d*")
 _SIMPLE = re.compile(r"[|<>=]?([biufcmMSUVa])(\d+)(\[[^\]]*\])?")
 
@@ -93,7 +95,7 @@ def _header(window: Window, offset: int) -> _Header | Problem:
     if _nesting(text) > _NESTING:
         return _wrong(f"a header nested more than {_NESTING} deep", offset)
     try:
-        fields = ast.literal_eval(text.strip())
+        fields = ast.literal_eval(_PYTHON_2.sub(r"\1", text.strip()))
         shape = tuple(fields["shape"])
         descr = fields["descr"]
     except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError):

@@ -49,8 +49,8 @@ class PickleStream:
         contained = head.startswith(_CONTAINERS) or head[257:262] == b"ustar"
         if blob.name.endswith(_PLAIN) and not contained:
             return True
-        if head[0] not in OPCODES:
-            return False
+        if head[0] not in OPCODES or head.startswith(b"PK"):
+            return False  # as a pickle, "PK…" is a persistent id that the standard loader refuses before it goes on
         trial = scout(Window(io.BytesIO(head), blob.size), 0, Watch(_TRIAL))
         if trial.ledger.executed:
             return True
