@@ -1,0 +1,78 @@
+"""Letting a model hub hand code to the program."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import ClassVar
+
+from hauberk.core.card import Card
+from hauberk.scanning.artifact import Artifact, Draft
+from hauberk.scanning.python_program import program_of
+from hauberk.scanning.python_values import CallSite
+
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_HUB = ("torch.hub.load", "torch.hub.help", "torch.hub.list")
+
+
+class RemoteCode:
+    """Find trust_remote_code=True, torch.hub.load and custom pipelines: Python files of a repository, run at load.
+
+    Whoever can push to that repository, or takes over its name, runs code as you. Prefer a model whose class is in the
+    library; else read the code, copy it into the project, or pin the commit you read with `revision=`.
+    """
+
+    card: ClassVar[Card] = Card(
+        title="Remote code",
+        summary="Code of a model repository is downloaded and run when the model is loaded.",
+        paper="CWE-494, CWE-829; OWASP LLM03; MITRE ATLAS AML.T0010.001",
+        threats=("CWE-829", "CWE-494", "OWASP-LLM03", "AML.T0010.001"),
+        severity="high",
+    )
+
+    def check(self, artifact: Artifact) -> Iterator[Draft]:
+        """Judge every call by its keywords, whatever it is called."""
+        for site in program_of(artifact).calls:
+            yield from _trusting(site)
+            yield from _hub(site)
+            custom = site.says("custom_pipeline")
+            if isinstance(custom, str) and "/" in custom and not custom.startswith((".", "/")):
+                yield Draft(
+                    message=f"the pipeline's code is downloaded from {custom} and run",
+                    fix="copy the reviewed pipeline into the project",
+                    severity="medium",
+                    place=site.place,
+                )
+
+
+def _trusting(site: CallSite) -> Iterator[Draft]:
+    if site.says("trust_remote_code") is not True or site.says("local_files_only") is True:
+        return
+    pinned = _pinned(site.says("revision")) or _pinned(site.says("code_revision"))
+    yield Draft(
+        message="trust_remote_code=True runs Python files of the model's repository"
+        + (", pinned to one commit" if pinned else ""),
+        fix="use a model whose class is in the library"
+        if pinned
+        else "use a model whose class is in the library, or pin the commit you have read with revision=",
+        severity="low" if pinned else "high",
+        place=site.place,
+    )
+
+
+def _hub(site: CallSite) -> Iterator[Draft]:
+    if site.path not in _HUB or site.says("source") == "local":
+        return
+    repository = site.argument(0, "repo_or_dir").constant
+    pinned = isinstance(repository, str) and _pinned(repository.partition(":")[2])
+    yield Draft(
+        message=f"{site.path} downloads a repository and runs its hubconf.py"
+        + (", pinned to one commit" if pinned else ""),
+        fix="install the package at a pinned version, or keep a reviewed copy with source='local'",
+        severity="low" if pinned else "high",
+        place=site.place,
+    )
+
+
+def _pinned(revision: object) -> bool:
+    return isinstance(revision, str) and _COMMIT.fullmatch(revision) is not None
