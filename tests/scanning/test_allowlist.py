@@ -17,7 +17,8 @@ from hauberk.scanning.allowlist import standing
         "torch.serialization.os.system", "torch.hub.load", "numpy.testing._private.utils.runstring",
         "sklearn.datasets.fetch_openml", "collections.OrderedDict.__init__.__globals__", "types.CodeType",
         "asyncio.subprocess.create_subprocess_shell", "pathlib.Path().unlink", "os.<computed>",
-        "torch.fx.graph_module.reduce_graph_module", "http.server.HTTPServer", "configparser.ConfigParser.read", "joblib.load",
+        "torch.fx.graph_module.reduce_graph_module",
+        "http.server.HTTPServer", "configparser.ConfigParser.read", "joblib.load",
     ],
 )  # fmt: skip
 def test_dangerous(name: str) -> None:
@@ -42,7 +43,8 @@ def test_inert(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "my.Net", "test.Net", "torch.distributed.tensor.DTensor", "sklearn.inspection.anything", "collections.OrderedDict.popitem", "torch.nn.modules.linear.evil",
+        "my.Net", "test.Net", "torch.distributed.tensor.DTensor",
+        "sklearn.inspection.anything", "collections.OrderedDict.popitem", "torch.nn.modules.linear.evil",
         "numpy.ndarray.tofile2", "scipy.stats._distn_infrastructure.rv_frozen", "<extension>.5", "builtins.getattr",
     ],
 )  # fmt: skip
