@@ -182,15 +182,22 @@ class _Harvest:
         """Rows (m,) that are still searched."""
         return (~self.broken).nonzero().squeeze(1) if self.early else torch.arange(len(self.x), device=self.x.device)
 
-    def gather(self, rows: Tensor, x: Tensor, seen: Seen, region: Region) -> None:
-        """Keep what is better than before of the points x (m, *shape) of `rows`; ties go to the later point."""
+    def gather(self, rows: Tensor, x: Tensor, seen: Seen, region: Region, *, last: bool = False) -> None:
+        """Keep what is better than before of the points x (m, *shape) of `rows`; ties go to the later point.
+
+        An early search that asks for no more than a break copies points only where the error leads, however little,
+        and at its last look.
+        """
         score = torch.where(seen.hit, -region.distance(x), -torch.inf) if self.nearest else seen.lead
         better = score >= self.score[rows]
         if self.early:
             better &= ~self.broken[rows]
-        kept = rows[better]
-        self.x[kept], self.score[kept] = x[better], score[better]
-        self.broken[rows[seen.hit]] = True
+            if not last:
+                better &= seen.lead > 0
+        if bool(better.any()):
+            kept = rows[better]
+            self.x[kept], self.score[kept] = x[better], score[better]
+            self.broken[rows[seen.hit]] = True
 
 
 def _block(
@@ -267,7 +274,7 @@ def _search(
                 state, seen, where, aim = take(state, stay), take(seen, stay), take(where, stay), take(aim, stay)
         state = method.step(state, seen, Turn(index, turn.steps, where, aim, rng))
     if plan.last_look:
-        harvest.gather(rows, state.x, oracle.glance(state.x, aim), where)
+        harvest.gather(rows, state.x, oracle.glance(state.x, aim), where, last=True)
     else:
         _leave_unseen(harvest, rows, state.x)
 

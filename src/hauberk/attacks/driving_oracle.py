@@ -92,14 +92,14 @@ class Oracle:
 def batch_size(shape: tuple[int, ...], device: torch.device) -> int:
     """Choose inputs of `shape` per forward: what keeps a layer's activations near the cache, or fills an accelerator.
 
-    Measured on CPU: 128–256 is best for small convolutional nets, 32 for ResNets; rows of a table are tiny.
+    Measured on CPU: 256 is best for small convolutional nets, 32 for ResNets; rows of a table are tiny.
     """
     values = math.prod(shape)
     if device.type != "cpu":
         return max(16, min(1024, 2**26 // max(1, values)))
     if len(shape) < 3:
         return 1024
-    return 128 if values <= 1024 else 32
+    return 256 if values <= 1024 else 32
 
 
 def fast_bfloat16(device: torch.device) -> bool:
