@@ -519,6 +519,33 @@ def full_report():
     return report(evidence=(*scans(), *robustness(), *families(), *skips(), *exhibits()))
 
 
+def hardened_report():
+    """The same project a day later: hardened, one finding fixed, one new, lines moved."""
+    better = {("pixels", 0.1): 0.412, ("pixels", 0.08): 0.52, ("pixels", 0.06): 0.61, ("strokes", 0.5): 0.61}
+
+    def later(row):
+        share = 0.938 if row.name == "clean_accuracy" else better.get((row.threat, row.radius), row.value)
+        value, low, high = wilson(share, row.n) if row.unit == "share" else (row.value, row.low, row.high)
+        return msgspec.structs.replace(row, value=value, low=low, high=high, subject="digits-cnn-hardened")
+
+    moved = [
+        msgspec.structs.replace(item, location=msgspec.structs.replace(item.location, line=item.location.line + 7))
+        if item.location.line
+        else item
+        for item in scans()[1:]
+    ]
+    new = finding("code.eval", "high", "tools/report.py", "eval of a model's answer", "Parse it.", line=9)
+    base = full_report()
+    return msgspec.structs.replace(
+        base,
+        run="20261124T115500Z-5e6f7a8b",
+        finished=NOON + dt.timedelta(days=1),
+        started=NOON + dt.timedelta(days=1, seconds=-80),
+        target=msgspec.structs.replace(base.target, name="digits-cnn-hardened", digest="sha256:" + "ac" * 32),
+        evidence=(*moved, new, *(later(row) for row in (*robustness(), *families())), *skips()),
+    )
+
+
 def reports():
     """Every report worth rendering, by name."""
     lone = Policy(require=(Requirement(measurement="robust_accuracy", threat="pixels", min=0.12),))
@@ -543,6 +570,11 @@ def reports():
 @pytest.fixture(params=["full", "empty", "interrupted", "not_met"])
 def any_report(request):
     return reports()[request.param]
+
+
+@pytest.fixture
+def hardened():
+    return hardened_report()
 
 
 @pytest.fixture
@@ -571,3 +603,8 @@ def _one_rule(monkeypatch):
         return (Listing(family="rules", name="code.unsafe_load", module="m", symbol="S", card=RULE),)
 
     monkeypatch.setattr(plugins, "catalog", catalog)
+
+
+@pytest.fixture
+def named_reports():
+    return reports()

@@ -3,6 +3,7 @@
 import builtins
 import importlib
 import re
+from pathlib import Path
 from xml.etree import ElementTree as xml
 
 import msgspec
@@ -39,9 +40,7 @@ def test_the_spec_draws_value_and_interval(full):
 
 
 def test_the_drawing_is_xml_with_known_colours_only(full):
-    page = (charts.__file__).replace("charts.py", "templates/report.css")
-    with open(page, encoding="utf-8") as file:
-        css = file.read()
+    css = (Path(charts.__file__).parent / "templates" / "report.css").read_text(encoding="utf-8")
     for series in (*charts.radius_series(full), *charts.other_series(full)):
         svg = str(charts.draw(series))
         root = xml.fromstring(svg)

@@ -166,6 +166,23 @@ def test_what_else_differs_is_said(full, change, word):
     assert any(word in warning for warning in warnings)
 
 
+def test_a_hardened_model(full, hardened):
+    found = compare(full, hardened)
+    judged = {(change.row.name, change.row.threat): change.judged for change in found.headlines}
+    assert judged["robust_accuracy", "pixels"] == "better"
+    assert judged["clean_accuracy", ""] == "worse"
+    assert judged["robust_accuracy", "queries"] == "no significant change"
+    assert [finding.rule for finding in found.new] == ["code.eval"]
+    assert [finding.rule for finding in found.fixed] == ["model.pickle_payload"]
+    assert found.points == "2 better, 15 no significant change"
+
+
+def test_gaps_that_come_and_go(full):
+    clean = with_(full, evidence=(), policy=Policy())
+    (flip,) = compare(clean, with_(clean, evidence=full.skipped)).flips
+    assert (flip.requirement, flip.before, flip.after) == ("everything could be looked at", "met", "not measured")
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_rendered_and_harmless(full, form):
     before = with_(full, evidence=full.evidence[:3])

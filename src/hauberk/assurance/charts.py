@@ -20,6 +20,7 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | Non
 INK, RULE, LINE, BAND, BOUND = "#565c67", "#e3e0da", "#1f5fa9", "#1f5faa", "#b3261f"
 """Colours of the light page. The style sheet maps each to a variable, so that a chart follows light and dark."""
 WIDTH, HEIGHT = 330, 200
+_ROLES = re.compile(r' (?:role|aria-[a-z]+)="[^"]*"')
 LOGARITHMIC = ("false positive rate",)
 
 
@@ -120,6 +121,7 @@ def draw(series: Series) -> Markup | None:
 def _embedded(svg: str, series: Series) -> Markup:
     """Make the drawing scale with the page, and speak with one voice: the summary instead of its hundred parts."""
     head, _, body = svg.partition(">")
+    body = _ROLES.sub("", body)
     box = re.search(r'viewBox="([\d. -]+)"', head)
     opening = Markup('<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="{}" role="img" aria-label="{}">')
     return opening.format(box[1] if box else f"0 0 {WIDTH} {HEIGHT}", series.summary) + Markup(body)  # noqa: S704

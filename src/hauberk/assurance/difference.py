@@ -26,6 +26,10 @@ ORDER: tuple[Judged, ...] = (
 )  # fmt: skip
 
 
+EVERYTHING = "everything could be looked at"
+"""What core/policy.py calls the judgement about gaps."""
+
+
 class Side(msgspec.Struct, frozen=True, kw_only=True):
     """What identifies one of the two reports."""
 
@@ -84,12 +88,23 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     @property
+    def headlines(self) -> tuple[Change, ...]:
+        """The changes of what a policy can judge; the others are points of curves."""
+        return tuple(change for change in self.changes if change.row.role == "headline")
+
+    @property
+    def points(self) -> str:
+        """Count how points of curves were judged, in words; empty where there are none."""
+        counts = Counter(change.judged for change in self.changes if change.row.role != "headline")
+        return ", ".join(f"{counts[word]} {word}" for word in ORDER if counts[word])
+
+    @property
     def summary(self) -> str:
         """Say what changed in one line."""
-        counts = Counter(change.judged for change in self.changes)
+        counts = Counter(change.judged for change in self.headlines)
         parts = [
             f"{len(self.new)} new, {len(self.fixed)} fixed, {len(self.unchanged)} unchanged findings",
-            f"{counts['better']} better, {counts['worse']} worse of {wording.count(len(self.changes), 'figure')}",
+            f"{counts['better']} better, {counts['worse']} worse of {wording.count(len(self.headlines), 'figure')}",
             f"{wording.count(len(self.flips), 'requirement')} changed status",
         ]
         return "; ".join(parts)
@@ -104,7 +119,7 @@ def compare(a: Report, b: Report) -> Difference:
         new=findings[0],
         fixed=findings[1],
         unchanged=findings[2],
-        changes=tuple(sorted(_changes(a, b), key=lambda change: ORDER.index(change.judged))),
+        changes=tuple(sorted(_changes(a, b), key=lambda row: (ORDER.index(row.judged), row.row.role != "headline"))),
         flips=tuple(_flips(a, b)),
         warnings=tuple(_warnings(a, b)),
     )
@@ -233,9 +248,12 @@ def _flips(a: Report, b: Report) -> Iterator[Flip]:
 
 
 def _statuses(report: Report) -> dict[str, Status]:
-    """Status by requirement; the worst where one requirement holds several headlines."""
+    """Status by requirement; the worst where one requirement holds several headlines.
+
+    That everything could be looked at is judged only where something could not: elsewhere it is met.
+    """
     order: tuple[Status, ...] = ("met", "undecided", "not measured", "not met")
-    found: dict[str, Status] = {}
+    found: dict[str, Status] = {EVERYTHING: "met"} if report.policy.incomplete == "fail" else {}
     for judgement in report.verdict().judgements:
         known = found.get(judgement.requirement, "met")
         found[judgement.requirement] = max(known, judgement.status, key=order.index)

@@ -84,24 +84,27 @@ def show(difference: Difference, console: Console) -> None:
             now = marks.status(flip.after) if flip.after else marks.text(NEVER)
             console.print(Padding(Text.assemble(marks.text(flip.requirement), "  ", old, arrow, now), (0, 0, 0, 2)))
     if difference.changes:
-        heading(console, "Figures")
+        console.print()
         console.print(_table(difference, marks))
+        if difference.points:
+            console.print(marks.text(f"points of curves: {difference.points}", "dim"))
     _listed("New findings", difference.new, console, marks)
     _listed("Fixed findings", difference.fixed, console, marks)
 
 
 def _table(difference: Difference, marks: Marks) -> object:
-    made = table("figure", "before", "after", "difference", "judged", right=())
-    for change in difference.changes[:CHANGES]:
+    made = table("figure", "before", "after", "difference", "judged", right=("before", "after"))
+    for change in difference.headlines[:CHANGES]:
         before, after, gap = figures(change)
+        before, after = before.partition(" [")[0], after.partition(" [")[0]  # the interval that counts is the third
         judged = marks.text(change.judged, COLOURS.get(change.judged, ""))
         if change.caveats:
             judged += marks.text(f" ({'; '.join(change.caveats)})", "dim", limit=120)
         made.add_row(
             marks.text(where(change), limit=90), marks.text(before), marks.text(after), marks.text(gap), judged
         )
-    if len(difference.changes) > CHANGES:
-        made.add_row(marks.text(f"… and {len(difference.changes) - CHANGES} more"))
+    if len(difference.headlines) > CHANGES:
+        made.add_row(marks.text(f"… and {len(difference.headlines) - CHANGES} more"))
     return made
 
 
@@ -135,6 +138,7 @@ def comment(difference: Difference) -> bytes:
     if difference.changes:
         lines += ["", "| figure | before | after | difference | judged |", "|---|---|---|---|---|"]
         lines += list(_rows(difference))
+        lines += ["", f"Points of curves: {difference.points}"] if difference.points else []
     for title, findings in (("New findings", difference.new), ("Fixed findings", difference.fixed)):
         if findings:
             lines += ["", f"**{title}: {len(findings)}**", ""]
@@ -149,7 +153,7 @@ def _bullet(finding: Finding) -> str:
 
 
 def _rows(difference: Difference) -> Iterator[str]:
-    for change in difference.changes[:CHANGES]:
+    for change in difference.headlines[:CHANGES]:
         words = (where(change), *figures(change))
         caveats = f" ({'; '.join(change.caveats)})" if change.caveats else ""
         judged = f"**{change.judged}**" if change.judged in COLOURS else change.judged

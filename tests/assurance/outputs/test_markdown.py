@@ -24,9 +24,8 @@ def test_others_write_no_html_link_picture_or_mention(full):
     text, page = rendered(full)
     assert not re.search(r"<(script|img|a|b|i)\b", page)
     assert "@everyone" not in text.replace("@&#8203;", "")
-    assert set(re.findall(r"</?(\w+)", page)) <= {
-        "h3", "p", "table", "thead", "tbody", "tr", "th", "td", "strong", "em", "ol", "ul", "li", "code", "details", "summary", "sub",
-    }  # fmt: skip
+    ours = "h3 p table thead tbody tr th td strong em ol ul li code details summary sub"
+    assert set(re.findall(r"</?(\w+)", page)) <= set(ours.split())
 
 
 def test_tables_keep_their_columns(full):
