@@ -246,3 +246,24 @@ def test_any_number_of_steps_can_be_scheduled(target, digits, ascent, threat, ep
 class Quiet:
     def run(self, target, x, y, threat, rng):
         return x
+
+
+def test_a_sample_that_is_wrong_without_attack_is_never_robust(target, digits, threat) -> None:
+    class Helpful:
+        """Leads every input to its right class."""
+
+        def run(self, target, x, y, threat, rng):
+            z = x
+            for _ in range(30):
+                z = z.detach().requires_grad_()
+                (slope,) = torch.autograd.grad(nn.functional.cross_entropy(target.forward(z), y), z)
+                z = z.detach() - 0.1 * slope.sign()
+            return z
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        blind = type(target)(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), target.spec)
+    notes = Notes()
+    still = AdversarialTraining(epochs=1, learning_rate=0.0, held_out=0.5)
+    apply(still, blind, few(digits), threat, Helpful(), notes)
+    assert int(notes.said[0].removeprefix("robust ").removesuffix("%")) < 40
