@@ -50,5 +50,16 @@ def digest(checkpoint: SignedCheckpoint) -> str:
     return hashlib.sha256(canonical(checkpoint)).hexdigest()
 
 
+_DECODER = msgspec.json.Decoder(SignedCheckpoint, strict=True)
+
+
+def read(data: bytes) -> SignedCheckpoint:
+    """Read a checkpoint from JSON, whoever wrote it; raises msgspec.DecodeError and nothing else."""
+    try:
+        return _DECODER.decode(data)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(str(error)) from error
+
+
 def _message(checkpoint: SignedCheckpoint) -> bytes:
     return CONTEXT + canonical(msgspec.structs.replace(checkpoint, signature=""))

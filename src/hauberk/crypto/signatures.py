@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import secrets
 import stat
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -89,7 +90,7 @@ def _create(path: Path) -> None:
     if not ignore.exists():
         ignore.write_text("# private keys\n*\n", encoding="utf-8")
     key = generate()
-    partial = path.with_name(f"{path.name}.{os.getpid()}.new")
+    partial = _beside(path)
     try:
         _write_private(partial, key.pem())
         _put(partial, path)
@@ -97,9 +98,13 @@ def _create(path: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
+def _beside(path: Path) -> Path:
+    """Name a file that no other process or thread writes to."""
+    return path.with_name(f"{path.name}.{secrets.token_hex(6)}.new")
+
+
 def _write_private(path: Path, content: bytes) -> None:
     """Write and sync a file that was never readable by others."""
-    path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
         file.flush()
@@ -126,7 +131,7 @@ def load(path: Path) -> SigningKey:
     _refuse_open_to_others(path)
     try:
         private = serialization.load_pem_private_key(_read(path, "signing key"), password=None)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise _malformed(path, "an unencrypted PKCS #8 PEM file") from error
     if not isinstance(private, Ed25519PrivateKey):
         raise _malformed(path, "an Ed25519 key")
@@ -146,7 +151,7 @@ def load_public(path: Path) -> VerifyingKey:
     """Load a public key; raises StoreError where it is missing or malformed."""
     try:
         public = serialization.load_pem_public_key(_read(path, "public key"))
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise _malformed(path, "a PEM public key") from error
     if not isinstance(public, Ed25519PublicKey):
         raise _malformed(path, "an Ed25519 public key")
@@ -154,11 +159,12 @@ def load_public(path: Path) -> VerifyingKey:
 
 
 def _write_public(path: Path, key: VerifyingKey) -> None:
-    partial = path.with_name(f"{path.name}.{os.getpid()}.new")
+    partial = _beside(path)
     try:
         partial.write_bytes(key.pem())
         partial.replace(path)
     except OSError as error:
+        partial.unlink(missing_ok=True)
         raise StoreError(
             f"the public key cannot be written: {error.strerror}", where=str(path), fix="make the folder writable"
         ) from error

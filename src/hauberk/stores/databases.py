@@ -21,6 +21,7 @@ from hauberk.core.errors import MissingExtra, StoreError, TamperError, UsageErro
 FOLDER = ".hauberk"
 """The project's own folder for keys, evidence and the witness file."""
 _ANOTHER = 'name another place in hauberk.toml: [store] url = "…"'
+_A_COPY = "put it back from a copy, then verify"
 _SAFE = "what was acknowledged before is safe"
 
 
@@ -86,6 +87,8 @@ def _transaction(
                 yield connection
     except PoolTimeout as error:
         raise StoreError("too many readers at once", where=where, fix="close some and ask again") from error
+    except UnicodeDecodeError as error:  # the driver reads an error message that quotes a damaged page
+        raise TamperError("the database is damaged", where=where, fix=_A_COPY) from error
     except DBAPIError as error:
         raise fault(error) from error
 
@@ -180,10 +183,9 @@ def _sqlite_fault(path: Path, patience: float) -> Callable[[DBAPIError], StoreEr
 
     def fault(error: DBAPIError) -> StoreError:
         code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            return TamperError(
-                f"the database is damaged: {error.orig}", where=str(path), fix="put it back from a copy, then verify"
-            )
+        undecodable = "Could not decode" in str(error.orig)  # the driver's own, without a code
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or undecodable:
+            return TamperError(f"the database is damaged: {_first_line(error)}", where=str(path), fix=_A_COPY)
         what, fix = words.get(code, (_first_line(error), "look at the file, then run again"))
         return StoreError(what, where=str(path), fix=fix)
 
@@ -242,7 +244,7 @@ def _postgresql_fault(where: str, patience: float) -> Callable[[DBAPIError], Sto
                 f"the server cannot be reached: {_first_line(error)}", where=where, fix=f"start it, or {_ANOTHER}"
             )
         if state.startswith("XX"):
-            return TamperError(f"the database is damaged: {_first_line(error)}", where=where, fix="restore a backup")
+            return TamperError(f"the database is damaged: {_first_line(error)}", where=where, fix=_A_COPY)
         what, fix = words.get(state, (_first_line(error), "look at the server's log, then run again"))
         return StoreError(what, where=where, fix=fix)
 

@@ -13,12 +13,11 @@ from types import TracebackType
 
 from sqlalchemy import Connection, insert, select
 
-from hauberk.core.encoding import decode
 from hauberk.core.errors import StoreError, TamperError, UnknownName, UsageError, nearest
 from hauberk.core.evidence import Checkpoint, Entry
 from hauberk.core.protocols import Receipt
 from hauberk.core.provenance import Clock, utc_now
-from hauberk.crypto import merkle, signatures
+from hauberk.crypto import checkpoints, merkle, signatures
 from hauberk.crypto.checkpoints import SignedCheckpoint
 from hauberk.crypto.signatures import SigningKey, VerifyingKey
 from hauberk.stores import log, schema, verification, witness
@@ -305,13 +304,14 @@ class EvidenceStore:
 
     def _everything(self, connection: Connection, seen: SignedCheckpoint | StoreError | None) -> verification.Log:
         rows = select(*(schema.entries.c[name] for name in verification.Row._fields)).order_by(schema.entries.c.idx)
-        found = connection.execute(rows, execution_options={"yield_per": log.PAGE}).tuples()
-        kept, listed = schema.checkpoints.c, schema.runs.c
+        found = connection.execute(rows, execution_options={"yield_per": log.PAGE})
+        signed = select(schema.checkpoints.c.size, schema.checkpoints.c.data).order_by(schema.checkpoints.c.size)
+        listed = select(schema.runs.c.run, schema.runs.c.first)
         return verification.Log(
             origin=schema.origin_of(connection, self._place.where) or "",
-            rows=(verification.Row(*row) for row in found),
-            checkpoints=connection.execute(select(kept.size, kept.data).order_by(kept.size)).tuples().all(),
-            runs=connection.execute(select(listed.run, listed.first)).tuples().all(),
+            rows=map(verification.Row._make, found),
+            checkpoints=[(row.size, row.data) for row in connection.execute(signed)],
+            runs=[(row.run, row.first) for row in connection.execute(listed)],
             seen=seen,
         )
 
@@ -342,7 +342,7 @@ class EvidenceStore:
                 fix=f"the nearest were made at {', '.join(map(str, near))}" if near else "append something first",
             )
         path = tuple(step.hex() for step in known.tree.consistency(old_size))
-        return ConsistencyProof(old=decode(data, SignedCheckpoint), path=path, checkpoint=known.head)
+        return ConsistencyProof(old=checkpoints.read(data), path=path, checkpoint=known.head)
 
 
 def _summary(header: RunHeader, index: int, last: LogEntry, counts: tuple[Count, ...]) -> RunSummary:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import ColumnElement, Connection, LargeBinary, func, insert, literal, or_, select
 
-from hauberk.core.encoding import canonical, decode
+from hauberk.core.encoding import canonical
 from hauberk.core.errors import StoreError, TamperError
 from hauberk.crypto import checkpoints, merkle
 from hauberk.crypto.checkpoints import SignedCheckpoint
@@ -40,8 +40,8 @@ def last(connection: Connection, log: Identity) -> SignedCheckpoint:
     """Read the newest checkpoint; raises TamperError where it is missing, malformed, of another log or key."""
     data = connection.scalar(select(schema.checkpoints.c.data).order_by(schema.checkpoints.c.size.desc()).limit(1))
     try:
-        head = decode(data or b"", SignedCheckpoint)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        head = checkpoints.read(data or b"")
+    except msgspec.DecodeError as error:
         raise TamperError("the newest checkpoint cannot be read", where=log.where, fix=_VERIFY) from error
     if not checkpoints.is_signed_by(head, log.key):
         raise TamperError(
@@ -157,7 +157,7 @@ def leaves(connection: Connection, known: Trusted, which: ColumnElement[bool], w
     """Read the selected leaves in order; raises TamperError for one that is not what was signed."""
     column = schema.entries.c
     query = select(column.idx, column.run, column.data).where(which).order_by(column.idx)
-    return [_leaf(known, *row, where) for row in connection.execute(query).tuples()]
+    return [_leaf(known, *row, where) for row in connection.execute(query)]
 
 
 def _leaf(known: Trusted, index: int, run: str, data: bytes, where: str) -> Leaf:
@@ -166,7 +166,7 @@ def _leaf(known: Trusted, index: int, run: str, data: bytes, where: str) -> Leaf
         raise TamperError("is not what was kept", where=place, fix=_VERIFY)
     try:
         leaf = decode_leaf(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except msgspec.DecodeError as error:
         raise TamperError(f"is no entry of this version: {error}", where=place, fix=_VERIFY) from error
     if (leaf.index, leaf.run) != (index, run):
         raise TamperError(f"belongs to entry {leaf.index} of run {leaf.run}", where=place, fix=_VERIFY)
@@ -190,6 +190,6 @@ def counts(connection: Connection) -> dict[str, tuple[Count, ...]]:
     column = schema.entries.c
     query = select(column.run, column.kind, func.count()).group_by(column.run, column.kind).order_by(column.kind)
     found: dict[str, tuple[Count, ...]] = {}
-    for run, kind, number in connection.execute(query).tuples():
+    for run, kind, number in connection.execute(query):
         found[run] = (*found.get(run, ()), Count(kind=kind, number=number))
     return found

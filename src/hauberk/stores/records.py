@@ -139,5 +139,8 @@ _LEAF = msgspec.json.Decoder(Leaf, strict=True)
 
 
 def decode_leaf(data: bytes) -> Leaf:
-    """Decode a leaf's canonical JSON; raises msgspec.DecodeError on anything unexpected."""
-    return _LEAF.decode(data)
+    """Decode a leaf's canonical JSON, whoever wrote it; raises msgspec.DecodeError and nothing else."""
+    try:
+        return _LEAF.decode(data)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(str(error)) from error

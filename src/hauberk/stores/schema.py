@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sqlalchemy import (
     BigInteger,
     Column,
     Connection,
+    Dialect,
     ForeignKey,
     Index,
     Integer,
@@ -19,12 +22,27 @@ from sqlalchemy import (
     select,
 )
 
-from hauberk.core.errors import StoreError
+from hauberk.core.errors import StoreError, TamperError
 
 SCHEMA_VERSION = "1"
 _METADATA = MetaData()
 _POSITION = BigInteger().with_variant(Integer(), "sqlite")
 """64 bits on both; SQLite keeps a table in the order of its key only where the type is spelled INTEGER."""
+
+
+class _Bytes(LargeBinary):
+    """Bytes and nothing else: SQLite lets an attacker keep a number or text in any column."""
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[object], bytes]:  # noqa: ARG002
+        """Take what the driver read as it is."""
+        return _exactly_bytes
+
+
+def _exactly_bytes(value: object) -> bytes:
+    if not isinstance(value, bytes):
+        raise TamperError(f"the database holds a {type(value).__name__} where bytes were kept")
+    return value
+
 
 meta = Table(
     "evidence_meta", _METADATA, Column("name", String(32), primary_key=True), Column("value", Text, nullable=False)
@@ -42,8 +60,8 @@ entries = Table(
     Column("run", String(64), ForeignKey("evidence_runs.run"), nullable=False),
     Column("kind", String(32), nullable=False),
     Column("step", Text),
-    Column("data", LargeBinary, nullable=False),
-    Column("leaf", LargeBinary(32), nullable=False),
+    Column("data", _Bytes, nullable=False),
+    Column("leaf", _Bytes(32), nullable=False),
     Index("evidence_entries_run", "run", "idx"),
     Index("evidence_entries_step", "step", "idx"),
 )
@@ -51,7 +69,7 @@ checkpoints = Table(
     "evidence_checkpoints",
     _METADATA,
     Column("size", _POSITION, primary_key=True, autoincrement=False),
-    Column("data", LargeBinary, nullable=False),
+    Column("data", _Bytes, nullable=False),
 )
 
 _PG_FUNCTION = """
@@ -79,7 +97,7 @@ def origin_of(connection: Connection, where: str) -> str | None:
         return None
     found: dict[str, str] = {}
     if meta.name in names:
-        found.update(connection.execute(select(meta.c.name, meta.c.value)).tuples().all())
+        found = {row.name: row.value for row in connection.execute(select(meta))}
     version = found.get("schema", "unknown")
     if version != SCHEMA_VERSION:
         raise StoreError(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from hauberk.core.encoding import canonical, decode
+from hauberk.core.encoding import canonical
 from hauberk.core.errors import StoreError
 from hauberk.crypto import checkpoints, merkle
 from hauberk.crypto.checkpoints import SignedCheckpoint
@@ -45,7 +45,7 @@ class Log(NamedTuple):
     origin: str
     rows: Iterable[Row]
     checkpoints: Sequence[tuple[int, bytes]]
-    runs: Sequence[tuple[str, int]]
+    runs: Iterable[tuple[str, int]]
     seen: SignedCheckpoint | StoreError | None
 
 
@@ -110,8 +110,8 @@ class _Examination:
     def _decoded(self, size: int, data: bytes) -> SignedCheckpoint | None:
         """Read a checkpoint and see that it is this log's, by its key, and the very bytes that were kept."""
         try:
-            checkpoint = decode(data, SignedCheckpoint)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            checkpoint = checkpoints.read(data)
+        except msgspec.DecodeError as error:
             self._note("signature", size, f"the checkpoint at {size} entries cannot be read: {error}")
             return None
         if checkpoint.key != self._key.id:
@@ -147,7 +147,7 @@ class _Examination:
     def _leaf(self, row: Row) -> Leaf | None:
         try:
             return decode_leaf(row.data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except msgspec.DecodeError as error:
             self._note("unreadable", row.idx, f"entry {row.idx} cannot be read: {error}")
             return None
 
@@ -189,13 +189,13 @@ class _Examination:
             self._note("truncated", self._next, f"entries {self._next} to {covered - 1} were signed and are missing")
 
     def _runs(self) -> None:
-        for run, first in sorted(set(self._log.runs) ^ set(self._headers.items())):
-            listed = (run, first) in self._log.runs
-            self._note(
-                "run",
-                first,
-                f"run {run} is {'listed, but does not begin' if listed else 'not listed; it begins'} at {first}",
-            )
+        """Hold the list of runs against their headers; what an attacker listed may be of any type."""
+        listed, begun = set(self._log.runs), set(self._headers.items())
+        for run, first in sorted(listed - begun, key=str):
+            index = first if isinstance(first, int) else None
+            self._note("run", index, f"run {run} is listed, but does not begin at {first}")
+        for run, first in sorted(begun - listed):
+            self._note("run", first, f"run {run} begins at {first} and is not listed so")
 
     def _witness(self) -> None:
         seen = self._log.seen

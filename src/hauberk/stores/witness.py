@@ -6,13 +6,15 @@ It is written after each commit, so it may lag behind the log; the log may never
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from hauberk.core.encoding import canonical, decode
+from hauberk.core.encoding import canonical
 from hauberk.core.errors import StoreError, TamperError
+from hauberk.crypto import checkpoints
 from hauberk.crypto.checkpoints import SignedCheckpoint
 
 _FIX = "see `hauberk evidence verify`; put database and witness back from copies of the same day"
@@ -24,12 +26,12 @@ def read(path: Path) -> SignedCheckpoint | None:
     Raises StoreError where the file cannot be read, TamperError where it is no checkpoint.
     """
     try:
-        return decode(path.read_bytes(), SignedCheckpoint)
+        return checkpoints.read(path.read_bytes())
     except FileNotFoundError:
         return None
     except OSError as error:
         raise StoreError(f"the witness file cannot be read: {error.strerror}", where=str(path)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except msgspec.DecodeError as error:
         raise TamperError(f"the witness file is no checkpoint: {error}", where=str(path), fix=_FIX) from error
 
 
@@ -42,7 +44,7 @@ def write(path: Path, checkpoint: SignedCheckpoint) -> None:
     if present is not None and present.origin == checkpoint.origin and present.size > checkpoint.size:
         return  # another process was faster
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.new")
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(6)}.new")
     try:
         with partial.open("wb") as file:
             file.write(canonical(checkpoint))
