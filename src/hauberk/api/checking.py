@@ -175,7 +175,9 @@ def _evasion(project: Project) -> list[str]:
 
 
 def _scan(project: Project, root: Path, stamp: Stamp, progress: Progress) -> Iterator[Entry]:
-    yield from engine.scan(root, project.scan, stamp=stamp, progress=progress)
+    own = project.report.folder
+    section = msgspec.structs.replace(project.scan, exclude=(*project.scan.exclude, own))
+    yield from engine.scan(root, section, stamp=stamp, progress=progress)
 
 
 def _left_out(name: str, stamp: Stamp, reason: str, fix: str = "") -> Work:

@@ -21,6 +21,7 @@ from hauberk.core.protocols import Defense, EvasionAttack, Modular, Progress, Ta
 from hauberk.core.provenance import Clock, Stamp, utc_now
 from hauberk.core.report import Report
 from hauberk.defenses import engine
+from hauberk.targets.weights import tensor_names
 
 _SILENT = Silent()
 
@@ -82,7 +83,9 @@ def harden(
     )
     with threads_for(subject, project.run.threads):
         evidence, hardened = _run(steps, stamp)
-    path = _save(hardened, weights or _beside(project, root)) if isinstance(hardened, Modular) else None
+    path = None
+    if isinstance(hardened, Modular):
+        path = _save(hardened, weights or _beside(project, root), _names(project, root))
     report = assemble(
         frame, evidence, clock=clock, target=(hardened or subject.target).spec, dataset=subject.dataset.spec
     )
@@ -128,11 +131,17 @@ def _beside(project: Project, root: Path) -> Path:
     return root / f"{stem}.hardened.safetensors"
 
 
-def _save(target: Modular, path: Path) -> Path:
+def _names(project: Project, root: Path) -> tuple[str, ...]:
+    """Name the tensors of the project's own weights, so that its factory can load the new file in their place."""
+    source = project.model.source if project.model else ""
+    return tensor_names(root / source) if source.endswith(".safetensors") else ()
+
+
+def _save(target: Modular, path: Path, names: tuple[str, ...]) -> Path:
     """Write weights whole or not at all."""
     part = path.with_name(path.name + ".part")
     try:
-        part.write_bytes(engine.weights(target))
+        part.write_bytes(engine.weights(target, names))
         part.replace(path)
     except OSError as error:
         raise UsageError(

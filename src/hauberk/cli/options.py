@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -71,7 +72,7 @@ def show_difference(found: Difference, form: str, output: str | None, *, quiet: 
 def _write(data: bytes, output: str | None) -> None:
     """Write bytes to a file, or to standard output."""
     if output is None:
-        click.get_binary_stream("stdout").write(data)
+        sys.stdout.buffer.write(data)
         return
     try:
         Path(output).write_bytes(data)

@@ -36,6 +36,11 @@ def load_weights(net: nn.Module, path: Path) -> None:
     net.load_state_dict(state, strict=False)  # strictness is held above, but for tied weights that are kept once
 
 
+def tensor_names(path: Path) -> tuple[str, ...]:
+    """Name the tensors a safetensors file holds, in the file's order."""
+    return tuple(_read(path))
+
+
 def _read(path: Path) -> dict[str, torch.Tensor]:
     try:
         tensors: dict[str, torch.Tensor] = load_file(path)
