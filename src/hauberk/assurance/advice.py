@@ -65,7 +65,7 @@ def _findings(report: Report) -> Iterator[Step]:
         more = "" if len(members) == 1 else f" — and {count(len(members) - 1, 'more place')}"
         yield Step(
             kind="finding",
-            title=fix or worst.message,
+            title=wording.opened(fix or worst.message),
             why=f"{worst.message}{more}",
             places=tuple(str(member.location) for member in members[:5]),
             weight=f"{worst.severity} · {rule}",
@@ -165,7 +165,7 @@ def _gaps(report: Report) -> Iterator[Step]:
     for (kind, fix, reason), subjects in sorted(together.items(), key=lambda item: order.index(item[0][0])):
         yield Step(
             kind="gap",
-            title=fix[:1].upper() + fix[1:],
+            title=wording.opened(fix),
             why=f"not tested: {reason}",
             places=tuple(subjects[:5]),
             weight=f"gap · {kind}",

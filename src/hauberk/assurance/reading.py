@@ -117,8 +117,10 @@ def beside(report: Report) -> tuple[Row, ...]:
     )
 
 
-def scale(row: Measurement, requirement: Requirement | None) -> Bar:
-    """Place a measurement and the bounds asked of it on a scale: 0–1, or longer where they need it."""
+def scale(row: Measurement, requirement: Requirement | None) -> Bar | None:
+    """Place a measurement and its bounds on a scale: 0–1, or longer where they need it; None for amounts."""
+    if wording.is_amount(row):
+        return None
     bounds = [] if requirement is None else [b for b in (requirement.min, requirement.max) if b is not None]
     everything = [row.value, row.low, row.high, *bounds]
     start, end = min(0.0, *everything), max(1.0, *everything)

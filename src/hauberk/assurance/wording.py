@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 
 from hauberk.core.evidence import Measurement, Severity
 from hauberk.core.policy import Status
@@ -29,10 +30,16 @@ METHODS = {
 
 
 def title(name: str) -> str:
-    """Word a quantity: robust_accuracy → Robust accuracy, membership_auc → Membership AUC."""
+    """Word a quantity: robust_accuracy → Robust accuracy, tpr_at_0_1pct_fpr → TPR at 0.1 % FPR."""
+    name = re.sub(r"(\d+)pct", r"\1 %", re.sub(r"(\d+)_(\d+)pct", r"\1.\2pct", name))
     words = [_SHORT.get(word, word) for word in name.split("_")]
     sentence = " ".join(words)
     return sentence[:1].upper() + sentence[1:]
+
+
+def opened(words: str) -> str:
+    """Begin a sentence with a capital, unless it begins with a name of code such as torch.load or weights_only."""
+    return words[:1].upper() + words[1:] if re.match(r"[a-z]+([ ,;:]|$)", words) else words
 
 
 def is_share(row: Measurement) -> bool:
@@ -40,15 +47,23 @@ def is_share(row: Measurement) -> bool:
     return row.unit in ("share", "fraction", "rate")
 
 
+def is_amount(row: Measurement) -> bool:
+    """Tell whether a measurement counts something, such as queries per sample: a 0–1 scale says nothing of it."""
+    return not is_share(row) and (row.method == "exact" or max(abs(row.value), abs(row.low), abs(row.high)) > 1)
+
+
 def number(value: float, *, share: bool) -> str:
-    """Word a value: 43.2 % of a share, else three significant decimals."""
+    """Word a value: 43.2 % of a share, three decimals of what is small."""
     if share:
         return f"{100 * value:.1f} %"
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
 
 
 def value(row: Measurement) -> str:
-    """Word a measurement's value."""
+    """Word a measurement's value; an amount with its unit."""
+    if is_amount(row):
+        whole = row.value == int(row.value)
+        return f"{row.value:,.0f} {row.unit}" if whole else f"{number(row.value, share=False)} {row.unit}"
     return number(row.value, share=is_share(row))
 
 
@@ -56,6 +71,8 @@ def interval(row: Measurement) -> str:
     """Word a measurement's interval: [40.1, 46.3] in the unit of its value."""
     if row.method == "none":
         return "no interval"
+    if row.method == "exact" and row.low == row.high:
+        return "counted"
     if is_share(row):
         return f"[{100 * row.low:.1f}, {100 * row.high:.1f}]"
     return f"[{number(row.low, share=False)}, {number(row.high, share=False)}]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -43,12 +44,14 @@ class Html:
             beside=reading.beside(report),
             radius_charts=_drawn(charts.radius_series(report)),
             other_charts=_drawn(charts.other_series(report)),
-            cascades=_cascades(report),
-            stage_bar=lambda row: reading.scale(row, None),
+            stages=_placed(row for row in report.measurements if row.role == "stage"),
             checks=reading.checks(report),
-            controls=[row for row in robustness if row.role in ("control", "diagnostic")],
+            troubled=[check for check in reading.checks(report) if check.indicator.passed is not True],
+            checked=[row for row in report.measurements if row.role == "headline" and row.indicators],
+            controls=_placed(row for row in robustness if row.role == "control"),
+            diagnostics=[row for row in report.measurements if row.role == "diagnostic"],
             everything=report.measurements,
-            family_rows=[(row, reading.scale(row, None)) for row in families if row.role != "curve"],
+            family_rows=_placed(_beside(families)),
             groups=_capped(reading.groups(report)),
             fails=frozenset(reading.fails(report)),
             tally=reading.tally([f for group in reading.groups(report) for f in group.findings]),
@@ -70,13 +73,6 @@ class Drawn(msgspec.Struct, frozen=True, kw_only=True):
     svg: str | None
 
 
-class Cascade(msgspec.Struct, frozen=True, kw_only=True):
-    """The stages of one threat in the order they ran: who survived each attack."""
-
-    threat: str
-    stages: tuple[Measurement, ...]
-
-
 class Method(msgspec.Struct, frozen=True, kw_only=True):
     """A recipe that produced evidence, with its settings and seeds, and how much it produced."""
 
@@ -94,12 +90,15 @@ def _drawn(found: tuple[charts.Series, ...]) -> tuple[Drawn, ...]:
     return tuple(Drawn(series=series, svg=charts.draw(series)) for series in found)
 
 
-def _cascades(report: Report) -> tuple[Cascade, ...]:
-    together: dict[str, list[Measurement]] = {}
-    for row in report.measurements:
-        if row.role == "stage":
-            together.setdefault(row.threat, []).append(row)
-    return tuple(Cascade(threat=threat, stages=tuple(stages)) for threat, stages in together.items())
+def _beside(rows: Sequence[Measurement]) -> list[Measurement]:
+    """Put the controls of each threat after its headlines."""
+    threats = {row.threat: index for index, row in reversed(list(enumerate(rows)))}
+    kept = [row for row in rows if row.role in ("headline", "control")]
+    return sorted(kept, key=lambda row: (threats[row.threat], row.role == "control"))
+
+
+def _placed(rows: Iterable[Measurement]) -> list[tuple[Measurement, reading.Bar | None]]:
+    return [(row, reading.scale(row, None)) for row in rows]
 
 
 def _capped(groups: tuple[reading.Group, ...]) -> tuple[reading.Group, ...]:
