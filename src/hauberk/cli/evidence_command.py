@@ -150,6 +150,37 @@ def prove(index: int | None, since: int | None, output: str | None, project: str
         click.echo(data)
 
 
+@command.command("head")
+@located
+def head(project: str, store: str | None) -> None:
+    """Print the newest signed head of the log: size, root, time, signature.
+
+    Whoever keeps it elsewhere can show later that the log was not cut short or written anew.
+
+    \b
+    hauberk evidence head > kept.head
+    """
+    from hauberk.api.evidence import opened
+
+    with opened(Path(project), store) as kept:
+        _json(kept.head())
+
+
+@command.command("trust")
+@located
+@click.confirmation_option(prompt="Trust the log as it is now, whatever happened to its witness file?")
+def trust(project: str, store: str | None) -> None:
+    """Write the witness file anew, after you looked why it is gone or contradicts the log.
+
+    \b
+    hauberk evidence trust --yes
+    """
+    from hauberk.api.evidence import opened
+
+    with opened(Path(project), store, read_only=False) as kept:
+        _json(kept.adopt_head())
+
+
 def _json(value: object) -> None:
     from hauberk.core.encoding import canonical
 
