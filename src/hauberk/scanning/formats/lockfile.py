@@ -105,5 +105,5 @@ def _index(lines: list[str], prefix: str) -> dict[str, int]:
     for number, line in enumerate(lines, 1):
         stripped = line.strip()
         if stripped.startswith(prefix):
-            found.setdefault(stripped.removeprefix(prefix).strip().strip('":{ '), number)
+            found.setdefault(stripped.removeprefix(prefix).lstrip('"').split('"')[0], number)
     return found

@@ -1,5 +1,7 @@
 """Every code rule on bad programs, which it must name at the right severity, and on safe twins, which stay quiet."""
 
+# ruff: noqa: E501 - a sample is easier to read in one line
+
 from __future__ import annotations
 
 import textwrap

@@ -61,7 +61,9 @@ class UnpinnedDownload:
             named = isinstance(source.constant, str)
             what = f"{source.constant!r}" if named else "what a variable names"
             moving = revision is not None and revision.constant is not None
-            how = f"at {revision.constant!r}, which can move" if moving and revision is not None else "without a revision"
+            how = "without a revision"
+            if revision is not None and moving:
+                how = f"at {revision.constant!r}, which can move"
             yield Draft(
                 message=f"{site.tail} fetches {what} {how}",
                 fix='pin the commit: revision="<40 hexadecimal digits>"',

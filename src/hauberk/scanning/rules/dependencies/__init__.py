@@ -1,0 +1,1 @@
+"""Rules for declared and locked dependencies."""

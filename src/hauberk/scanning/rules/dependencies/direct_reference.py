@@ -1,0 +1,48 @@
+"""A dependency comes from an address instead of an index, unpinned or unprotected."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import ClassVar
+
+from hauberk.core.card import Card
+from hauberk.scanning.artifact import Artifact, Draft
+
+_PLAIN = re.compile(r"(?:(?:git|hg|svn|bzr)\+)?(?:http|git|ftp)://(?!localhost|127\.)")
+_PINNED = re.compile(r"@[0-9a-f]{40}\b")
+
+
+class DirectReference:
+    """Find requirements from a branch, over plain HTTP, or from an archive without a hash.
+
+    A branch moves, plain HTTP can be replaced on the way. Pin the commit (`@<40 digits>`) or add `#sha256=…`.
+    """
+
+    card: ClassVar[Card] = Card(
+        title="Direct reference",
+        summary="A dependency comes from an address instead of an index, unpinned or unprotected.",
+        paper="CWE-494, CWE-829; OWASP LLM03",
+        threats=("CWE-494", "CWE-829", "OWASP-LLM03"),
+        severity="medium",
+    )
+
+    def check(self, artifact: Artifact) -> Iterator[Draft]:
+        """Judge every address."""
+        for item in artifact.requirements:
+            if not item.url or item.url.startswith(("file:", ".", "/")):
+                continue
+            name = item.name or "a package"
+            if _PLAIN.match(item.url):
+                yield Draft(
+                    message=f"{name} comes over a channel that anyone on the way can change",
+                    fix="use https or ssh",
+                    severity="high",
+                    place=item.place,
+                )
+            elif artifact.format == "requirements" and not (item.hashed or _PINNED.search(item.url)):
+                yield Draft(
+                    message=f"{name} comes from an address whose content may change",
+                    fix="pin the commit (@<40 digits>) or add #sha256=…",
+                    place=item.place,
+                )

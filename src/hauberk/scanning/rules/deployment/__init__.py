@@ -1,0 +1,1 @@
+"""Rules for build files and start scripts."""

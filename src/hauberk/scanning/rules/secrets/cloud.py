@@ -1,0 +1,30 @@
+"""A key of a cloud account or storage is written in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from hauberk.core.card import Card
+from hauberk.scanning.artifact import Artifact, Draft
+from hauberk.scanning.secret_drafts import secret_drafts
+
+
+class Cloud:
+    """Find keys of AWS, Azure, Databricks and DigitalOcean.
+
+    Such a key often opens the training data and the model store. Revoke it, look at the account's log, and use a role
+    bound to the machine instead.
+    """
+
+    card: ClassVar[Card] = Card(
+        title="Cloud key",
+        summary="A key of a cloud account or storage is written in a file.",
+        paper="CWE-798; OWASP LLM02; MITRE ATLAS AML.T0012",
+        threats=("CWE-798", "OWASP-LLM02", "AML.T0012"),
+        severity="high",
+    )
+
+    def check(self, artifact: Artifact) -> Iterator[Draft]:
+        """Look through every text of the artifact."""
+        yield from secret_drafts(artifact, "cloud", "high")

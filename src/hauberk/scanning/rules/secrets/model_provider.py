@@ -1,0 +1,30 @@
+"""A key of a model provider, hub, vector store or experiment tracker is written in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from hauberk.core.card import Card
+from hauberk.scanning.artifact import Artifact, Draft
+from hauberk.scanning.secret_drafts import secret_drafts
+
+
+class ModelProvider:
+    """Find keys of OpenAI, Anthropic, Hugging Face, Cohere, Replicate, Google, Weights & Biases, Pinecone and others.
+
+    Whoever reads the repository, the notebook's output or the image spends your money, reads your prompts and replaces
+    your models. Revoke the key: history keeps it even after it is deleted from the file.
+    """
+
+    card: ClassVar[Card] = Card(
+        title="Model provider key",
+        summary="A key of a model provider, hub, vector store or experiment tracker is written in a file.",
+        paper="CWE-798; OWASP LLM02; MITRE ATLAS AML.T0012",
+        threats=("CWE-798", "OWASP-LLM02", "AML.T0012"),
+        severity="high",
+    )
+
+    def check(self, artifact: Artifact) -> Iterator[Draft]:
+        """Look through every text of the artifact."""
+        yield from secret_drafts(artifact, "model_provider", "high")

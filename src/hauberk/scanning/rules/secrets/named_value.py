@@ -1,0 +1,31 @@
+"""A random-looking value stands under a name such as api_key, token or password, or in an address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from hauberk.core.card import Card
+from hauberk.scanning.artifact import Artifact, Draft
+from hauberk.scanning.secret_drafts import secret_drafts
+
+
+class NamedValue:
+    """Find literal values that their name calls a key, token or password, and passwords inside addresses.
+
+    The provider is not known, so it may be harmless; placeholders, references and words are left out.
+    """
+
+    card: ClassVar[Card] = Card(
+        title="Named secret",
+        summary="A random-looking value stands under a name such as api_key, token or password, or in an address.",
+        paper="CWE-798; OWASP LLM02; MITRE ATLAS AML.T0012",
+        threats=("CWE-798", "OWASP-LLM02", "AML.T0012"),
+        severity="medium",
+    )
+
+    def check(self, artifact: Artifact) -> Iterator[Draft]:
+        """Look through every text of the artifact."""
+        yield from secret_drafts(
+            artifact, "named_value", "medium", "take it from the environment or a secret store, and change it"
+        )
