@@ -38,10 +38,16 @@ def open_subject(project: Project, folder: Path) -> Subject:
     if project.model is None or project.data is None:
         missing = "model" if project.model is None else "data"
         raise ProjectError(f"[{missing}] is missing", where=str(folder), fix="name it, or run `hauberk scan`")
-    dataset = open_dataset(project.data, folder)
+    dataset = open_dataset(project.data, folder, bounds=project.model.bounds)
     spec = dataset.spec
     target = open_target(
-        project.model, folder, shape_hint=spec.shape, classes_hint=len(spec.classes), bounds_hint=spec.bounds
+        project.model,
+        folder,
+        shape_hint=spec.shape,
+        classes_hint=len(spec.classes),
+        bounds_hint=spec.bounds,
+        samples_hint=dataset.test.x[:2],
+        device=project.run.device,
     )
     fitted(target, dataset)
     return Subject(target, dataset)

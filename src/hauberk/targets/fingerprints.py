@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from hauberk.crypto.digests import of_file as of_file  # ONNX files are digested whole
 
 if TYPE_CHECKING:
     from hashlib import _Hash

@@ -12,7 +12,7 @@ from hauberk.core.card import Card
 from hauberk.core.errors import HauberkError
 from hauberk.core.project import ModelSection
 from hauberk.core.protocols import TargetSpec
-from hauberk.targets.fingerprints import of_file
+from hauberk.crypto.digests import of_file
 from hauberk.targets.guarded import Guard
 from hauberk.targets.hints import Hints, guard_of, spec_of
 from hauberk.targets.onnx_module import OnnxModule, unsupported
