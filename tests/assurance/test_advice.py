@@ -60,8 +60,7 @@ def test_how_many_samples_would_decide(full):
     assert needed >= 4 * 500 * 1.1
 
 
-def test_no_number_is_promised_that_there_is_not(full):
-    assert advice.enough(judged(full, 0.52, 0.48, 0.56, 500, 540, 0.50)) is None
+def test_no_number_is_promised_that_cannot_be_told(full):
     assert advice.enough(judged(full, 0.50, 0.46, 0.54, 500, None, 0.50)) is None
 
 
@@ -85,3 +84,16 @@ def test_labels_speak_the_unit_of_the_figure(full):
     labels = {row.label: row.reason for row in reading.rows(full)}
     assert labels["Robust accuracy under pixels ≥ 30 %"] == "12.4 % [9.8, 15.6], n = 500 of 540"
     assert "Membership AUC under membership ≤ 0.6" in labels
+
+
+@pytest.mark.parametrize(
+    ("population", "start"), [(None, "Measure more"), (9000, "Measure more"), (540, "Give more test")]
+)
+def test_more_samples_than_there_are_must_be_given(full, population, start):
+    row = msgspec.structs.replace(
+        full.measurements[0], value=0.52, low=0.48, high=0.56, n=500, population=population, name="x", indicators=()
+    )
+    policy = Policy(require=(Requirement(measurement="x", min=0.5),))
+    (step,) = advice.steps(msgspec.structs.replace(full, evidence=(row,), policy=policy))
+    assert step.title.startswith(start)
+    assert "2,2" in step.title

@@ -90,8 +90,10 @@ def _measure(row: Row) -> Step:
     title = "Make the measurement that this requirement needs"
     if row.judgement.measurement is not None:
         title = "Measure more samples"
-        needed = enough(row)
-        if needed is not None:
+        needed, there = enough(row), row.judgement.measurement.population
+        if needed is not None and there is not None and needed > there:
+            title = f"Give more test samples: about {needed:,} would decide it, there are {there:,}"
+        elif needed is not None:
             title += f": about {needed:,} would decide it"
     return Step(
         kind="requirement",
@@ -105,8 +107,7 @@ def _measure(row: Row) -> Step:
 def enough(row: Row) -> int | None:
     """Estimate the samples after which the interval no longer crosses the bound, if the value stays as it is.
 
-    A half-width shrinks with the root of n. None where it cannot be told, or where there are not so
-    many.
+    A half-width shrinks with the root of n. None where it cannot be told.
     """
     measurement = row.judgement.measurement
     if measurement is None or row.bar is None or not row.bar.bounds:
@@ -115,8 +116,7 @@ def enough(row: Row) -> int | None:
     half = max(row.bar.high - row.bar.value, row.bar.value - row.bar.low)
     if gap < 1e-6 or half <= gap:
         return None
-    needed = math.ceil(measurement.n * (half / gap) ** 2 * 1.1)
-    return None if measurement.population is not None and needed > measurement.population else _round_up(needed)
+    return _round_up(math.ceil(measurement.n * (half / gap) ** 2 * 1.1))
 
 
 def _round_up(number: int) -> int:

@@ -18,8 +18,8 @@ STATUSES: dict[Status, str] = {
 }
 WORST_FIRST: tuple[Severity, ...] = ("critical", "high", "medium", "low", "info")
 METHODS = {
-    "clopper-pearson": "Clopper–Pearson (exact binomial)",
-    "wilson": "Wilson score",
+    "clopper-pearson": "Clopper–Pearson",
+    "wilson": "Wilson",
     "beta-mixture-sequence": "anytime-valid beta-mixture sequence",
     "bootstrap": "bootstrap",
     "delong": "DeLong",
@@ -79,7 +79,7 @@ def interval(row: Measurement) -> str:
 
 
 def certainty(row: Measurement) -> str:
-    """Word level and method: 95 %, Clopper–Pearson (exact binomial)."""
+    """Word level and method: 95 %, Clopper–Pearson."""
     if row.method in ("none", "exact"):
         return METHODS[row.method]
     return f"{100 * row.level:g} %, {METHODS[row.method]}"
