@@ -217,6 +217,12 @@ BAD = [
         "import hydra\nfrom flask import request\nhydra.utils.instantiate(request.json)",
     ),
     ("logged_secrets", "low", "import logging\nlogger = logging.getLogger(__name__)\nlogger.info('key %s', api_key)"),
+    (
+        "logged_secrets",
+        "low",
+        "import logging\nfrom fastapi import FastAPI, Request\napp = FastAPI()\n@app.post('/s')\nasync def score(request: Request):\n"
+        "    body = await request.json()\n    logging.info('application %s', body)",
+    ),
     ("logged_secrets", "low", "import logging\nlogging.debug(f'prompt: {prompt}')"),
 ]
 

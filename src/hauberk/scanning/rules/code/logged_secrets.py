@@ -10,7 +10,7 @@ from hauberk.core.card import Card
 from hauberk.scanning.artifact import Artifact, Draft
 from hauberk.scanning.python_building import LOG_METHODS
 from hauberk.scanning.python_program import program_of
-from hauberk.scanning.python_values import CallSite
+from hauberk.scanning.python_values import CallSite, Taint
 
 _LOGGER = re.compile(
     r"(logging|loguru\.logger|structlog\.\w+\(\)|\??_?(log|logger|LOG|LOGGER)|.*\.(_?log|_?logger))(\.\w+\(\))?"
@@ -53,6 +53,14 @@ class LoggedSecrets:
                     confidence="medium",
                     place=site.place,
                 )
+            elif logs and (sent := _sent(site)) is not None:
+                yield Draft(
+                    message="what a user sent is written to the log whole",
+                    fix="log a length, a digest or an identifier",
+                    confidence="high" if sent.sure else "medium",
+                    place=site.place,
+                    trace=sent.trace(),
+                )
             elif talk is not None:
                 yield Draft(
                     message=f"{talk}, which may hold what people confide, is written to the log",
@@ -60,6 +68,11 @@ class LoggedSecrets:
                     confidence="low",
                     place=site.place,
                 )
+
+
+def _sent(site: CallSite) -> Taint | None:
+    rows = (value.tainted("request") for value in site.arguments)
+    return next((taint for taint in rows if taint is not None), None)
 
 
 def _is_log(site: CallSite) -> bool:
