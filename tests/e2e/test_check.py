@@ -14,7 +14,7 @@ import pytest
 def test_a_check_from_nothing_to_proof(small):
     done = small.run("check")
     assert done.returncode == 0, done.stderr
-    assert "robust_accuracy" in done.stdout or "robust accuracy" in done.stdout
+    assert "Robust accuracy under pixels" in done.stdout
     folder = small.folder / "hauberk-report"
     assert {"report.html", "report.json", "report.sarif"} <= {path.name for path in folder.iterdir()}
     report = small.report()

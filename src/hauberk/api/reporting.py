@@ -45,13 +45,10 @@ def rendered(source: Report, form: str) -> bytes:
 def load(path: Path) -> Report:
     """Read a report.json; raises UsageError where it is not one."""
     try:
-        return decode(path.read_bytes(), Report)
+        data = path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    except msgspec.DecodeError as error:
-        raise UsageError(
-            f"is no report of this version: {error}", where=str(path), fix="write it again with `hauberk report`"
-        ) from error
+    return engine.report_from_json(data)
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,7 +105,7 @@ def destination(project: Path, output: str | None, formats: str | None) -> tuple
     names = (
         section.formats if formats is None else tuple(name for name in formats.split(",") if name not in ("", "none"))
     )
-    known = {entry.name for entry in catalog("outputs")} | set(engine.ALIASES)
+    known = {entry.name for entry in catalog("outputs")}
     for name in names:
         if name not in known:
             raise UnknownName(f'no report format "{name}"', fix=nearest(name, known))

@@ -17,9 +17,6 @@ from hauberk.core.encoding import decode
 from hauberk.core.errors import UsageError
 from hauberk.core.report import SCHEMA_VERSION, Report
 
-ALIASES = {"json": "json_report"}
-"""What people call an output whose file could not take the name."""
-
 
 class Output(Protocol):
     """A report format: one file under outputs/."""
@@ -33,7 +30,7 @@ class Output(Protocol):
 
 def output(name: str) -> Output:
     """Build an output by its name; raises UnknownName with the nearest."""
-    made: Output = plugins.build("outputs", ALIASES.get(name, name))  # type: ignore[assignment]
+    made: Output = plugins.build("outputs", name)  # type: ignore[assignment]
     return made
 
 
