@@ -52,8 +52,10 @@ class Hit(NamedTuple):
 
     @property
     def confidence(self) -> Confidence:
-        """How sure it is a secret: a checksum that fails speaks for an invented one."""
-        return "low" if self.checked is False else "high"
+        """How sure it is a secret: a checksum that fails speaks for an invented one, a name alone is no proof."""
+        if self.checked is False:
+            return "low"
+        return "medium" if self.family == "named_value" else "high"
 
 
 class Piece(NamedTuple):
@@ -190,7 +192,7 @@ _IN_ADDRESS = re.compile(
 )
 _PLACEHOLDER = re.compile(
     r"(?i)x{4,}|\*{3,}|\.{3,}|example|placeholder|your|change.?me|replace|insert|dummy|fake|sample|redacted|todo|none|null"
-    r"|(?:test|my|some|the|super)[_-]?(?:secret|key|token|password)|password|passwd|secret|s3cret|hunter2|<|\$\{|\{\{|%\("
+    r"|(?:test|my|some|the|super)[_-]?(?:secret|key|token|password)|password|passwd|secret|s3cret|hunter2|tiger|<|\$\{|\{\{|%\("
     r"|1234567|abcdefg|deadbeef|0{6,}"
 )  # fmt: skip
 _PREFIXED_PLACEHOLDER = re.compile(
