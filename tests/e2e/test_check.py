@@ -195,7 +195,7 @@ def _data(box, x=None, y=None):
 
 DATA = {
     "out of bounds": ({"x": lambda x: x * 3}, "bounds"),
-    "NaN": ({"x": lambda x: x * float("nan")}, "NaN"),
+    "NaN": ({"x": lambda x: x * float("nan")}, "nan"),
     "label out of range": ({"y": lambda y: y + 5}, "class"),
     "one class": ({"y": lambda y: y * 0}, "class"),
     "no samples": ({"x": lambda x: x[:0], "y": lambda y: y[:0]}, "no "),
