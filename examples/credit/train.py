@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import skops.io
-from hauberk.datasets.opening import open_dataset
 from sklearn.ensemble import GradientBoostingClassifier
 
 from hauberk.core.project import read
+from hauberk.datasets.opening import open_dataset
 
 HERE = Path(__file__).resolve().parent
 

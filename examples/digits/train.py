@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from hauberk.datasets.opening import open_dataset
 from model import build
 from safetensors.torch import save_file
 
 from hauberk.core.project import read
+from hauberk.datasets.opening import open_dataset
 
 HERE = Path(__file__).resolve().parent
 EPOCHS, BATCH = 30, 64

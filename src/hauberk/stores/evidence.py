@@ -190,7 +190,7 @@ class EvidenceStore:
                 raise TamperError(
                     "the witness file is gone: nothing shows that the log was not cut short",
                     where=str(self._place.head),
-                    fix="copy it from where the log was last written, or trust the log as it is: `hauberk evidence trust`",
+                    fix="copy it from where the log was last written, or run `hauberk evidence trust`",
                 )
             return
         found = witness.disagreement(seen, head, partial(log.checkpoint_at, connection))

@@ -174,7 +174,8 @@ def _values(where: Rows, column: int, count: int) -> Tensor:
     drawn = torch.cat(
         (torch.quantile(seen, spread[1:-1]), low + (high - low) * torch.linspace(0, 1, count - count // 2))
     )
-    return torch.unique(drawn.round() if bool(where.whole[column]) else drawn)
+    distinct: Tensor = torch.unique(drawn.round() if whole else drawn)
+    return distinct
 
 
 def _changed(base: Tensor, moves: Moves, chosen: Tensor, where: Rows) -> Tensor:

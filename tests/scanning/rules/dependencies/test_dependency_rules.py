@@ -1,7 +1,5 @@
 """Every dependency rule on bad and good declarations."""
 
-
-
 from __future__ import annotations
 
 import pytest

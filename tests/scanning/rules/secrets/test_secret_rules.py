@@ -1,7 +1,5 @@
 """Every secret rule on keys made here, which it must find and never show, and on look-alikes, which stay quiet."""
 
-
-
 from __future__ import annotations
 
 import base64
