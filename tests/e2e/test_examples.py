@@ -38,7 +38,7 @@ def test_every_planted_weakness_is_found(checked):
     _, folder, report = checked
     found = {(row.rule, str(row.location)) for row in report.findings}
     weaknesses = planted(folder)
-    assert len(weaknesses) >= 5
+    assert len(weaknesses) >= 4
     assert [row for row in weaknesses if row not in found] == [], sorted(found)
 
 

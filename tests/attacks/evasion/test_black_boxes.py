@@ -104,7 +104,8 @@ def test_hop_skip_jump_comes_near_the_closed_form_by_labels_alone(plane, norm, s
     attack = HopSkipJump(queries=3000, start=start, early_stop=False)
     found = attack.run(labels, x, y, threat(norm, 50.0), seeded())
     assert bool((function(found).argmax(1) != y).all())
-    ratio = size(found - x, norm) / exact[norm].clamp(min=0.01)
+    clear = exact[norm] > 0.02
+    ratio = (size(found - x, norm) / exact[norm])[clear]
     assert float(ratio.median()) < 1.15
     assert float(ratio.min()) > 0.99
 
@@ -161,7 +162,7 @@ COLUMNS = (
     *(Column(name=f"n{i}", kind="integer", low=0, high=19, immutable=i == 0) for i in range(4)),
     Column(name="grows", kind="integer", low=0, high=19, direction="up"),
     Column(name="kind", kind="categorical", categories=("a", "b", "c", "d")),
-    *(Column(name=f"x{i}", low=-10, high=10) for i in range(4)),
+    *(Column(name=f"x{i}", low=-10, high=10, immutable=i == 0) for i in range(4)),
     *(Column(name=f"g{i}", kind="boolean", group="g") for i in range(3)),
 )
 
@@ -171,16 +172,10 @@ def boosted():
     """A gradient-boosted model on a table where several columns count, and rows it gets right."""
     rng = np.random.default_rng(0)
     n = 900
-    x = np.concatenate(
-        [
-            rng.integers(0, 20, (n, 5)),
-            rng.integers(0, 4, (n, 1)),
-            rng.normal(0, 3, (n, 4)),
-            np.eye(3)[rng.integers(0, 3, n)],
-        ],
-        1,
-    ).astype(np.float32)
-    score = np.sin(x[:, 1] / 3) + 0.1 * x[:, 4] + (x[:, 5] == 2) + 0.3 * x[:, 6] + np.cos(x[:, 7]) + x[:, 11]
+    whole, kind, real = rng.integers(0, 20, (n, 5)), rng.integers(0, 4, (n, 1)), rng.normal(0, 3, (n, 4))
+    x = np.concatenate([whole, kind, real, np.eye(3)[rng.integers(0, 3, n)]], 1).astype(np.float32)
+    score = np.sin(x[:, 1] / 3) + 0.1 * x[:, 4] + (x[:, 5] == 2) + 0.4 * x[:, 6] + np.cos(x[:, 7])
+    score = score + 0.3 * x[:, 11] + 0.05 * x[:, 2] * np.sign(x[:, 8])
     y = (score > np.median(score)).astype(np.int64)
     trees = GradientBoostingClassifier(random_state=0, n_estimators=60).fit(x[:700], y[:700])
     model = Model(
@@ -222,11 +217,12 @@ def test_the_search_beats_random_search_at_an_equal_budget_and_stays_in_the_set(
 def test_the_best_single_change_is_found_where_it_is_known():
     """One column decides, by one threshold: the search must find it for every row that may cross it."""
     columns = (Column(name="a", kind="integer", low=0, high=100), Column(name="b", low=0.0, high=1.0))
-    model = Model(
-        lambda x: torch.stack(((x[:, 0] - 91).clamp(-1, 1) * -1, (x[:, 0] - 91).clamp(-1, 1)), 1),
-        shape=(2,),
-        bounds=(0, 100),
-    )
+
+    def function(x):
+        z = (x[:, 0] - 91).clamp(-1, 1)
+        return torch.stack((-z, z), 1)
+
+    model = Model(function, shape=(2,), bounds=(0, 100))
     x = torch.stack((torch.arange(0, 80, 4).float(), torch.rand(20, generator=seeded())), 1)
     threat = Threat(name="t", constraints=Constraints(columns=columns, changed=1), queries=80)
     found = ConstrainedSearch().run(model, x, torch.zeros(20, dtype=torch.long), threat, seeded())
