@@ -100,3 +100,16 @@ def test_list_of_one_plugin_shows_its_settings():
     done = hauberk("list", "attacks", "evasion.pgd")
     assert done.returncode == 0
     assert "setting steps" in done.stdout
+
+
+def test_a_fault_of_its_own_is_never_taken_for_a_verdict(monkeypatch, capsys):
+    from hauberk.cli import main as entry
+
+    def crash(**_):
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr(entry.cli, "main", crash)
+    with pytest.raises(SystemExit) as stop:
+        entry.main()
+    assert stop.value.code == 3
+    assert "planted" in capsys.readouterr().err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 
 import click
 
@@ -91,5 +92,9 @@ def main() -> None:
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         click.echo("hauberk: stopped; nothing was lost that had been acknowledged", err=True)
+        sys.exit(3)
+    except Exception as error:  # noqa: BLE001 - the interpreter would exit with 1, which means "not met"
+        traceback.print_exception(error)
+        click.echo("hauberk: a fault of its own; please report the lines above", err=True)
         sys.exit(3)
     sys.exit(status if isinstance(status, int) else 0)

@@ -1,7 +1,7 @@
 """What keys, tokens and passwords look like: prefix, length, alphabet, entropy, and a checksum where one is public.
 
-Patterns follow the formats that providers publish, written from memory but for GitHub, whose checksum is verified. A hit
-never carries the secret itself, only its first characters.
+Patterns follow the formats that providers publish, written from memory but for GitHub, whose checksum is verified.
+A hit never carries the secret itself, only its first characters.
 """
 
 from __future__ import annotations

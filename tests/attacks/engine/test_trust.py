@@ -57,7 +57,7 @@ def test_a_model_that_rounds_its_input_hides_its_gradients(world, stamp, blobs):
             return scores((x * 4).round() / 4 + 0 * x.sum())
 
     target = Rounded(lambda x: scores((x * 4).round() / 4), world.spec_of(3))
-    headline, found, _ = checks(target, data, world.threat(0.5), stamp)
+    headline, found, _ = checks(target, data, world.threat(1.0), stamp)
     assert "gradients are there" in failed(found)
     assert "no black-box attack does better" in failed(found)
     assert "without a bound nothing is robust" in failed(found)
@@ -100,7 +100,7 @@ def test_a_model_that_looks_at_its_batch_is_told(world, stamp, blobs):
 def test_an_attack_that_does_nothing_is_found_out(world, stamp, blobs):
     data, scores = blobs
     target = world.Smooth(scores, world.spec_of(3))
-    headline, found, _ = checks(target, data, world.threat(0.8), stamp, attacks=(world.Idle(),))
+    headline, found, _ = checks(target, data, world.threat(2.0), stamp, attacks=(world.Idle(),))
     assert {
         "without a bound nothing is robust",
         "random noise does no better",
@@ -113,7 +113,7 @@ def test_an_attack_with_too_few_steps_is_found_out(world, stamp, blobs):
     data, scores = blobs
     target = world.Smooth(scores, world.spec_of(3))
     weak = PGD(steps=2, pace=0.2, random_start=False)
-    _, found, _ = checks(target, data, world.threat(0.6), stamp, attacks=(weak,))
+    _, found, _ = checks(target, data, world.threat(0.9), stamp, attacks=(weak,))
     assert "more steps change nothing" in failed(found)
 
 

@@ -90,12 +90,13 @@ class ConstrainedSearch:
         if not len(moves.unit):
             return out
         herd = self._open(target, x, y, threat, len(moves.unit))
-        # Each sample tries the single moves in an order of its own: a short budget then does not always miss the same.
-        order = torch.rand((len(x), len(moves.unit)), generator=rng, device=rng.device).to(x.device).argsort(1)
-        left, tried, scanned = budget - 1, 0, min(int(SCANNED * budget), len(moves.unit))
+        order = _order(moves, len(x), rng).to(x.device)
+        # Where one change is all there may be, there is nothing to combine.
+        lone = where.changed == 1
+        left, tried, scanned = budget - 1, 0, min(int((1.0 if lone else SCANNED) * budget), len(moves.unit))
         while left > 0 and len(herd.rows):
             count = min(self.brood, left)
-            single = min((count + 1) // 2, scanned - tried)
+            single = min(count if lone else (count + 1) // 2, scanned - tried)
             chosen = order[herd.rows, tried : tried + single]
             own = where.take(herd.rows)
             fresh = self._fresh(herd, own, moves, chosen, count - single, rng)
@@ -163,6 +164,26 @@ def _moves(where: Rows, values: int) -> Moves:
     return Moves(torch.tensor(units, dtype=torch.long), torch.stack(found) if found else empty)
 
 
+def _order(moves: Moves, n: int, rng: torch.Generator) -> Tensor:
+    """Order the single moves for each sample (n, m): one of each unit first, then the second ones, each time at random.
+
+    A short budget then knows a little of every unit, and does not miss the same moves in every sample.
+    """
+    key = torch.rand((n, len(moves.unit)), generator=rng, device=rng.device)
+    for unit in moves.unit.unique():
+        own = (moves.unit == unit).nonzero().squeeze(1)
+        key[:, own] += key[:, own].argsort(1).argsort(1)
+    return key.argsort(1)
+
+
+def _promise(herd: Herd, moves: Moves) -> Tensor:
+    """Say of each single move (n, m) what it gained, or, not tried yet, what the best of its unit did."""
+    unit = moves.unit.expand_as(herd.gain)
+    best = torch.full((len(herd.gain), int(moves.unit.max()) + 1), -torch.inf, device=herd.gain.device)
+    best = best.scatter_reduce(1, unit, herd.gain, "amax")
+    return torch.where(herd.gain.isinf(), best.gather(1, unit), herd.gain)
+
+
 def _values(where: Rows, column: int, count: int) -> Tensor:
     """Choose at most `count` values of a column: those a small set of whole numbers has, else quantiles and ends."""
     low, high = float(where.lower[:, column].min()), float(where.upper[:, column].max())
@@ -208,7 +229,7 @@ def _bred(herd: Herd, own: Rows, moves: Moves, count: int, rng: torch.Generator)
 def _mutated(child: Tensor, herd: Herd, own: Rows, moves: Moves, draw: _Draw) -> tuple[Tensor, Tensor]:
     """Make a move in each row (n, k, d), promising ones likelier → rows, and the unit that moved (n, k, units)."""
     n, k, d = child.shape
-    rank = herd.gain.argsort(dim=1, descending=True)
+    rank = _promise(herd, moves).argsort(dim=1, descending=True)
     # The cube of a uniform number prefers the first ranks, yet reaches all.
     place = (draw(n, k) ** 3 * rank.shape[1]).long().clamp(max=max(0, rank.shape[1] - 1))
     chosen = rank.gather(1, place)
