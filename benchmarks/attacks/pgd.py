@@ -235,7 +235,6 @@ def row(
     return {
         "name": name,
         "status": "measured",
-        "cpu_seconds_median": round(statistics.median(seconds[name]), 4),
         "ratio_to_bare_loop_median": round(statistics.median(ratios), 3),
         "ratio_lowest": round(min(ratios), 3),
         "ratio_highest": round(max(ratios), 3),
@@ -313,15 +312,15 @@ def machine() -> dict[str, object]:
 
 def show(name: str, clean: float, rows: list[dict[str, object]]) -> None:
     print(f"\n{name}, clean accuracy {clean:.3f}")
-    print(f"{'':24}{'CPU s':>8}{'× bare':>8}{'spread':>16}{'robust accuracy (95 %)':>28}{'outside':>9}")
+    print(f"{'':24}{'× bare':>8}{'spread':>16}{'robust accuracy (95 %)':>28}{'outside':>9}")
     for line in rows:
         if line["status"] != "measured":
             print(f"{line['name']:24}{line['status']:>16}")
             continue
         spread = f"{line['ratio_lowest']}–{line['ratio_highest']}"
         robust = f"{line['robust_accuracy']:.3f} [{line['robust_low_95']:.3f}, {line['robust_high_95']:.3f}]"
-        seconds, ratio = line["cpu_seconds_median"], line["ratio_to_bare_loop_median"]
-        print(f"{line['name']:24}{seconds:8.3f}{ratio:8.2f}{spread:>16}{robust:>28}{line['returned_outside_ball']:9}")
+        ratio = line["ratio_to_bare_loop_median"]
+        print(f"{line['name']:24}{ratio:8.2f}{spread:>16}{robust:>28}{line['returned_outside_ball']:9}")
 
 
 if __name__ == "__main__":

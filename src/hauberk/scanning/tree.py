@@ -15,10 +15,13 @@ from hauberk.scanning.printable import plain
 SKIPPED_FOLDERS = frozenset(
     {
         ".git", ".hg", ".svn", ".venv", "venv", ".tox", ".nox", "node_modules", "__pycache__", ".mypy_cache",
-        ".ruff_cache", ".pytest_cache", ".hypothesis", ".import_linter_cache", ".hauberk", "hauberk-report",
+        ".ruff_cache", ".pytest_cache", ".hypothesis", ".import_linter_cache",
     }
 )  # fmt: skip
-"""Folders that hold history, installed packages, caches or hauberk's own output."""
+"""Folders that hold history, installed packages or caches: not looked at, and the report says so."""
+
+OWN_FOLDERS = frozenset({".hauberk", "hauberk-report"})
+"""What hauberk itself wrote: not part of the project."""
 
 
 class Listed(NamedTuple):
@@ -101,6 +104,8 @@ class _Finder:
 
     def _enter(self, folder: Path) -> bool:
         path = self._relative(folder)
+        if folder.name in OWN_FOLDERS:
+            return False
         if folder.name in SKIPPED_FOLDERS:
             self._folders[folder.name] += 1
             return False

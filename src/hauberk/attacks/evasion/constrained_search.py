@@ -114,7 +114,7 @@ class ConstrainedSearch:
         # Before anything is known to breed from, random rows with many changes at once tell the most.
         random = bred if herd.elite.shape[1] == 1 else math.ceil(bred / 8)
         rows_of = torch.arange(n, device=own.center.device)
-        wild = own.take(rows_of.repeat_interleave(random)).scatter(rng).reshape(n, random, -1)
+        wild = own.take(rows_of.repeat_interleave(random)).scatter(rng).reshape(n, random, own.center.shape[1])
         single = _changed(own.center.unsqueeze(1).expand(-1, chosen.shape[1], -1), moves, chosen, own)
         fresh = torch.cat((single, wild, _bred(herd, own, moves, bred - random, rng)), 1)
         return own.take(rows_of.repeat_interleave(fresh.shape[1])).project(fresh.flatten(0, 1)).reshape(fresh.shape)
@@ -170,7 +170,7 @@ def _order(moves: Moves, n: int, rng: torch.Generator) -> Tensor:
     A short budget then knows a little of every unit, and does not miss the same moves in every sample.
     """
     key = torch.rand((n, len(moves.unit)), generator=rng, device=rng.device)
-    for unit in moves.unit.unique():
+    for unit in sorted(set(moves.unit.tolist())):
         own = (moves.unit == unit).nonzero().squeeze(1)
         key[:, own] += key[:, own].argsort(1).argsort(1)
     return key.argsort(1)
