@@ -47,7 +47,7 @@ format: $(DEV) ## format and mend what can be mended
 
 docs: $(DEV) ## build the documentation into site/
 	$(BIN)/python docs/generate.py
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: $(DEV) ## run the benchmarks (peers are measured where they are installed)
 	$(BIN)/python benchmarks/run.py
