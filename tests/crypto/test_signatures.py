@@ -96,6 +96,7 @@ def _pem(key):
         (_pem(Ed25519PrivateKey.generate())[:60], "PKCS #8 PEM"),
         (_pem(ec.generate_private_key(ec.SECP256R1())), "Ed25519"),
     ],
+    ids=["empty", "pickle", "cut short", "another curve"],
 )
 def test_a_malformed_key_is_refused(path, content, message):
     path.parent.mkdir(parents=True)
