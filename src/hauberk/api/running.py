@@ -112,6 +112,8 @@ class Run:
         except HauberkError as error:
             end = BROKEN
             got.append(self._gap(work, str(error).partition("\n")[0], "error", error.fix))
+        if any(isinstance(item, Skipped) and item.kind == "error" for item in got):
+            end = BROKEN
         self.timings.append(Timing(name=work.name, seconds=round(time.monotonic() - start, 3)))
         self._keep(work, got, end)
 

@@ -45,7 +45,7 @@ CASCADES: dict[Profile, dict[Route, Stages]] = {
     },
 }
 """What a threat without `attacks` is attacked with. Half cross-entropy and half margin is the strongest use of 100
-gradients (measured, see docs/decisions); a threat's own query budget goes before a stage's."""
+gradients (measured, docs/decisions/011); a threat's own query budget goes before a stage's."""
 
 WEAKER: dict[Knowledge, tuple[Route, ...]] = {
     "white-box": ("white-box", "score", "decision"),

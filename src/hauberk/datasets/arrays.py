@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hauberk.core.errors import DataError
+from hauberk.core.errors import DataError, MissingExtra
 from hauberk.core.project import DataSection
 from hauberk.core.protocols import Split
 from hauberk.core.schema import Layout, Schema
 from hauberk.datasets.checked import Draft, InMemory, apart, whole
 from hauberk.datasets.labelling import index_labels
-from hauberk.datasets.table import Rows, schema_of_rows
+
+if TYPE_CHECKING:
+    from hauberk.core.protocols import Floats
 
 
 class Pair(NamedTuple):
@@ -47,14 +49,23 @@ def from_arrays(
     layout: Layout = "row" if xs[-1].ndim == 2 else "chw"
     schema: Schema | None = None
     if layout == "row":
-        rows = schema_of_rows(Rows(xs, tuple(f"x{i}" for i in range(xs[-1].shape[1]))), section, name)
-        xs, schema = rows.xs, rows.schema
+        xs, schema = _described(xs, section, name)
     draft = Draft(name=name, layout=layout, classes=labelled.classes, bounds=bounds, schema=schema, notes=tuple(notes))
     if not halves:
         return whole(draft, Split(xs[0], labelled.y), section.test_share, section.seed)
     cut = len(ys[0]) if train is not None else 0
     known = Split(xs[0], labelled.y[:cut]) if train is not None else None
     return apart(draft, known, Split(xs[-1], labelled.y[cut:]))
+
+
+def _described(xs: list[np.ndarray], section: DataSection, name: str) -> tuple[list[Floats], Schema]:
+    """Describe the columns of rows; images need no such library, so it is imported where rows are met."""
+    try:
+        from hauberk.datasets.table import Rows, schema_of_rows
+    except ModuleNotFoundError as error:
+        raise MissingExtra(str(error.name), "data") from error
+    rows = schema_of_rows(Rows(xs, tuple(f"x{i}" for i in range(xs[-1].shape[1]))), section, name)
+    return rows.xs, rows.schema
 
 
 def _inputs(x: np.ndarray, scale: float | None, name: str) -> tuple[np.ndarray, str]:

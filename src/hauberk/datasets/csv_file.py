@@ -11,7 +11,8 @@ from hauberk.core.card import Card
 from hauberk.core.errors import DataError
 from hauberk.core.project import DataSection
 from hauberk.datasets.checked import InMemory
-from hauberk.datasets.table import existing, from_frames
+from hauberk.datasets.files import existing
+from hauberk.datasets.table import from_frames
 
 
 class CsvFile:

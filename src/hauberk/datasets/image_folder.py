@@ -14,7 +14,7 @@ from hauberk.core.errors import DataError
 from hauberk.core.project import DataSection
 from hauberk.datasets.arrays import Pair, from_arrays
 from hauberk.datasets.checked import InMemory
-from hauberk.datasets.table import existing
+from hauberk.datasets.files import existing
 
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 _ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"})

@@ -14,7 +14,7 @@ from hauberk.core.errors import DataError
 from hauberk.core.project import DataSection
 from hauberk.datasets.arrays import Pair, from_arrays
 from hauberk.datasets.checked import InMemory
-from hauberk.datasets.table import existing
+from hauberk.datasets.files import existing
 
 _WHOLE = ("x", "y")
 _PARTS = ("x_train", "y_train", "x_test", "y_test")

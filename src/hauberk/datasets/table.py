@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -87,15 +86,6 @@ def schema_of_rows(rows: Rows, section: DataSection, where: str) -> Described:
         encoded.append(_encoded(name, parts, section.columns.get(name), where))
     xs = [np.stack([column.parts[i] for column in encoded], axis=1) for i in range(len(rows.xs))]
     return Described(xs, Schema(columns=tuple(column.column for column in encoded), label="y"))
-
-
-def existing(folder: Path, source: str, key: str) -> Path:
-    """Return the path of a source; raises DataError with the nearest file where it is not there."""
-    path = folder / source
-    if not path.exists():
-        near = nearest(path.name, (other.name for other in path.parent.glob(f"*{path.suffix}")))
-        raise DataError(f'no file "{source}"', where=key, fix=near)
-    return path
 
 
 def _label(section: DataSection, name: str, frames: Sequence[pl.DataFrame]) -> str:
