@@ -266,3 +266,11 @@ def test_precision_stops_early(small):
 def test_quiet_prints_nothing(small):
     done = small.run("check", "--quiet", "--only", "pixels")
     assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_a_closed_pipe_costs_no_file(small):
+    process = small.start("check", "--only", "scan")
+    process.stdout.close()
+    process.wait(timeout=120)
+    assert "Traceback" not in process.stderr.read()
+    assert (small.folder / "hauberk-report" / "report.html").exists()

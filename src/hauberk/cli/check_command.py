@@ -64,8 +64,8 @@ def command(
             progress=bars,
         )
     where, names = destination(Path(folder), output, formats)
+    written = report(made, where, names)  # before anything is printed: a closed pipe must not cost the files
     show(made, form, None, quiet=quiet and form == "terminal")
-    for path in report(made, where, names):
-        if not quiet:
-            click.echo(f"wrote {path}", err=form != "terminal")
+    for path in written if not quiet else ():
+        click.echo(f"wrote {path}", err=form != "terminal")
     return made.verdict().exit_status

@@ -25,6 +25,9 @@ COMMANDS = {
 }
 """Command → one line. Its module is `hauberk.cli.<name>_command`."""
 
+CLOSED_PIPE = 141
+"""What a shell shows for a program that a closed pipe ended."""
+
 EPILOG = """\b
 Start here:
   hauberk init        in your project's folder
@@ -90,6 +93,10 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(2)
+    except BrokenPipeError:
+        # Whoever read us has read enough; Python must not complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(CLOSED_PIPE)
     except (click.Abort, KeyboardInterrupt):
         click.echo("hauberk: stopped; nothing was lost that had been acknowledged", err=True)
         sys.exit(3)
