@@ -37,6 +37,7 @@ class Climber:
     gradient. loss, peak_loss: (n,) at the last point and at the peak. gains: (n,) rises since the last checkpoint.
     pace: (n,) length of a step. pace_then, peak_then: (n,) pace and highest loss at the last checkpoint.
     support, support_then: (n,) coordinates an l1 step moves; those the peak had moved at the last checkpoint.
+    driving: how the driver runs it (early stop, batch, float type).
     """
 
     x: Tensor

@@ -24,7 +24,9 @@ _FARTHEST = 1e6
 
 @dataclass(frozen=True, slots=True)
 class Trail:
-    """Where DeepFool stands: x (n, *shape)."""
+    """Where DeepFool stands: x (n, *shape).
+    driving: how the driver runs it (early stop, batch, float type).
+    """
 
     x: Tensor
 

@@ -18,7 +18,9 @@ from hauberk.numeric.losses import LOSSES, LossName
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """Where PGD stands: x (n, *shape)."""
+    """Where PGD stands: x (n, *shape).
+    driving: how the driver runs it (early stop, batch, float type).
+    """
 
     x: torch.Tensor
 
