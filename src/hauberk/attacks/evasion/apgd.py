@@ -37,7 +37,6 @@ class Climber:
     gradient. loss, peak_loss: (n,) at the last point and at the peak. gains: (n,) rises since the last checkpoint.
     pace: (n,) length of a step. pace_then, peak_then: (n,) pace and highest loss at the last checkpoint.
     support, support_then: (n,) coordinates an l1 step moves; those the peak had moved at the last checkpoint.
-    driving: how the driver runs it (early stop, batch, float type).
     """
 
     x: Tensor
@@ -61,6 +60,7 @@ class APGD:
     steps: gradients in all per restart, shared out over the losses. loss: "ce", "margin", "dlr"; "ce+margin" gives half
     of the steps to each; "dlr-targets" spends `steps` on each of the `targets` likeliest other classes.
     restarts: fresh random starts, each on the samples still robust. targets: for "dlr-targets" only.
+    driving: how the driver runs it (early stop, batch, float type).
     """
 
     card: ClassVar[Card] = Card(

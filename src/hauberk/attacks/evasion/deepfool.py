@@ -24,9 +24,7 @@ _FARTHEST = 1e6
 
 @dataclass(frozen=True, slots=True)
 class Trail:
-    """Where DeepFool stands: x (n, *shape).
-    driving: how the driver runs it (early stop, batch, float type).
-    """
+    """Where DeepFool stands: x (n, *shape)."""
 
     x: Tensor
 
@@ -38,6 +36,7 @@ class DeepFool:
     steps: linearisations at most. candidates: likeliest other classes whose faces are looked at, a gradient each.
     overshoot: share by which each move is lengthened to get across. norm: "l2" or "linf", used where the threat has no
     ball; else its own.
+    driving: how the driver runs it (early stop, batch, float type).
     """
 
     card: ClassVar[Card] = Card(

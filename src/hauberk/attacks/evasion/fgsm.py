@@ -18,9 +18,7 @@ from hauberk.numeric.losses import LOSSES, LossName
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """Where FGSM stands: x (n, *shape).
-    driving: how the driver runs it (early stop, batch, float type).
-    """
+    """Where FGSM stands: x (n, *shape)."""
 
     x: torch.Tensor
 
@@ -32,6 +30,7 @@ class FGSM:
     pace: length of the step as a share of the radius. random_start: begin at a random point of the ball, as fast
     adversarial training does (Wong et al. 2020, arXiv:2001.03994, with a pace of 1.25). loss: "ce", "margin" or "dlr".
     sparsity: share of coordinates an l1 step moves, 0–1.
+    driving: how the driver runs it (early stop, batch, float type).
     """
 
     card: ClassVar[Card] = Card(

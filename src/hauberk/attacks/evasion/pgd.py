@@ -18,9 +18,7 @@ from hauberk.numeric.losses import LOSSES, LossName
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """Where PGD stands: x (n, *shape).
-    driving: how the driver runs it (early stop, batch, float type).
-    """
+    """Where PGD stands: x (n, *shape)."""
 
     x: torch.Tensor
 
@@ -32,6 +30,7 @@ class PGD:
     steps: gradients per restart. pace: length of a step as a share of the radius. restarts: fresh random starts, each
     on the samples still robust. random_start: begin at a random point of the ball instead of the clean input.
     loss: "ce", "margin" or "dlr". sparsity: share of coordinates an l1 step moves, 0–1 (the steepest ones).
+    driving: how the driver runs it (early stop, batch, float type).
     """
 
     card: ClassVar[Card] = Card(
