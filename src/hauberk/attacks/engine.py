@@ -30,7 +30,7 @@ class Plan:
 
     attacks: in the order they are run; empty for the profile's default cascade. samples: at most so many.
     precision: stop when the interval's half-width is at most this; None attacks all samples. level: of the intervals.
-    chunk: samples attacked at once; what is finished is kept and resumed by it. None: 32 with a precision, else 128.
+    chunk: samples attacked at once; what is finished is kept and resumed by it. None: 32 with a precision, else 256.
     curve: more radii. exhibits: examples to keep. checks: make the self-checks. clean: report clean accuracy too.
     """
 
@@ -48,7 +48,7 @@ class Plan:
     @property
     def size(self) -> int:
         """Samples of a chunk."""
-        return self.chunk or (128 if self.precision is None else 32)
+        return self.chunk or (256 if self.precision is None else 32)
 
 
 def examine(

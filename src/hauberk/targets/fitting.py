@@ -80,7 +80,7 @@ def _train(net: nn.Module, x: torch.Tensor, y: torch.Tensor, rng: torch.Generato
     parameters = [p for p in net.parameters() if p.requires_grad]
     if not parameters:
         raise TargetError("the network has no parameter to train")
-    optimizer = torch.optim.Adam(parameters, lr=_RATE)
+    optimizer = torch.optim.Adam(parameters, lr=_RATE, fused=True)
     best, stale = math.inf, 0
     net.train()
     for _ in range(epochs):

@@ -64,7 +64,7 @@ class Knockoff:
         return Surrogate(network.eval().requires_grad_(False), target.spec)
 
     def _train(self, network: nn.Module, x: torch.Tensor, labels: torch.Tensor, rng: torch.Generator) -> None:
-        optimizer = torch.optim.Adam(network.parameters(), lr=self.learning_rate)
+        optimizer = torch.optim.Adam(network.parameters(), lr=self.learning_rate, fused=True)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
         for _ in range(self.steps):
             rows = torch.randint(len(x), (min(self.batch, len(x)),), generator=rng)
