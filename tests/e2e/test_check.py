@@ -274,3 +274,25 @@ def test_a_closed_pipe_costs_no_file(small):
     process.wait(timeout=120)
     assert "Traceback" not in process.stderr.read()
     assert (small.folder / "hauberk-report" / "report.html").exists()
+
+
+def test_a_wrong_setting_is_a_usage_fault_and_begins_no_run(small):
+    text = (small.folder / "hauberk.toml").read_text() + '[threats.pixels.settings."evasion.fgsm"]\npaces = 3\n'
+    small.write("hauberk.toml", text)
+    done = small.run("check")
+    assert done.returncode == 2
+    assert '"pace"' in done.stderr
+    assert not (small.folder / ".hauberk").exists()
+
+
+def test_attack_alone_judges_only_what_it_attacked(small):
+    need = '[[policy.require]]\nmeasurement = "robust_accuracy"\nthreat = "{}"\nmin = 0.01\n'
+    small.write(
+        "hauberk.toml", (small.folder / "hauberk.toml").read_text() + need.format("pixels") + need.format("more")
+    )
+    done = small.run("attack", "--threat", "pixels", "--samples", "30")
+    assert done.returncode == 0, done.stdout
+    assert "hauberk attack --threat pixels --samples 30" in done.stdout
+    wrong = small.run("attack", "--threat", "pixels", "--attack", "evasion.pgd", "--set", "step=3")
+    assert (wrong.returncode, '"steps"' in wrong.stderr) == (2, True)
+    assert small.run("attack", "--threat", "pixel").returncode == 2

@@ -13,7 +13,8 @@ from hauberk.api.running import Run
 from hauberk.api.subject import Subject, fitted, open_subject, threads_for
 from hauberk.api.threats import Setting, work
 from hauberk.core.errors import ProjectError, UnknownName, UsageError, nearest
-from hauberk.core.evidence import Entry, Scalar
+from hauberk.core.evidence import Entry, Evidence, Measurement, Scalar
+from hauberk.core.policy import Requirement
 from hauberk.core.progress import Silent
 from hauberk.core.project import DataSection, ModelSection, Project, RunSection, ThreatSection, read
 from hauberk.core.protocols import Dataset, Progress, Receipt, Target
@@ -80,10 +81,14 @@ def attack_project(
     samples: int | None = None,
     precision: float | None = None,
     settings: Mapping[str, Scalar] | None = None,
+    command: str = "hauberk.attack",
     progress: Progress = _SILENT,
     clock: Clock = utc_now,
 ) -> Report:
-    """Attack a project's model under its threats, some of them, presets, or a ball given here."""
+    """Attack a project's model under its threats, some of them, presets, or a ball given here.
+
+    command: how the caller would do it again, for the report.
+    """
     chosen = _chosen(project, threats, norm, radius)
     given = {"attacks": attacks or None, "norm": norm, "radius": radius, "queries": queries}
     given |= {"samples": samples, "precision": precision}
@@ -99,7 +104,7 @@ def attack_project(
         except (ValueError, ZeroDivisionError) as error:
             raise UsageError(str(error), where=name, fix="give both --norm and --radius, or a preset") from error
     changed = msgspec.structs.replace(project, threats=sections)
-    return _carried_out(changed, folder, open_subject(changed, folder), progress, clock)
+    return _carried_out(changed, folder, open_subject(changed, folder), progress, clock, command)
 
 
 def described(
@@ -164,16 +169,25 @@ class _Unkept:
         return iter(empty)
 
 
-def _carried_out(project: Project, folder: Path, subject: Subject, progress: Progress, clock: Clock) -> Report:
-    frame = Frame.open(project, folder, "hauberk attack", clock=clock)
+def _carried_out(
+    project: Project,
+    folder: Path,
+    subject: Subject,
+    progress: Progress,
+    clock: Clock,
+    command: str = "hauberk.attack",
+) -> Report:
+    frame = Frame.open(project, folder, command, clock=clock)
     stamp = Stamp(clock=clock, seed=project.run.seed, digests=subject.digests)
     run = Run(frame.run, _Unkept(), stamp)
     setting = Setting(subject, stamp, project.run.seed, progress, clean_with=next(iter(project.threats)))
     with threads_for(subject, project.run.threads):
         for name, section in project.threats.items():
             run.carry_out(work(name, section, setting))
+    asked = tuple(need for need in project.policy.require if _is_about(need, project, run.evidence))
+    policy = msgspec.structs.replace(project.policy, require=asked)
     return assemble(
-        frame,
+        msgspec.structs.replace(frame, project=msgspec.structs.replace(project, policy=policy)),
         run.evidence,
         clock=clock,
         target=subject.target.spec,
@@ -181,3 +195,10 @@ def _carried_out(project: Project, folder: Path, subject: Subject, progress: Pro
         timings=run.timings,
         interrupted=run.interrupted,
     )
+
+
+def _is_about(need: Requirement, project: Project, evidence: Iterable[Evidence]) -> bool:
+    """Say whether a requirement is about what was attacked: the policy's others wait for `hauberk check`."""
+    if need.threat:
+        return need.threat in project.threats
+    return any(isinstance(row, Measurement) and row.name == need.measurement for row in evidence)

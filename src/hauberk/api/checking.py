@@ -56,15 +56,16 @@ def check(
     project = _changed(read(path), samples=samples, precision=precision, seed=seed, store=store)
     _known(project, only)
     subject, fault = _open(project, root)
+    stamp = Stamp(clock=clock, seed=project.run.seed, digests=subject.digests if subject else ())
+    pieces = tuple(_pieces(project, root, subject, fault, stamp, progress, only))
     with open_store(project.store.url, root, clock=clock) as kept:
         name, before = _unfinished(kept, project) if resume else ("", NOTHING)
         frame = Frame.open(project, path, _command(path, samples, precision, only, seed), clock=clock, run=name)
         if not name:
             kept.begin(_header(frame))
-        stamp = Stamp(clock=clock, seed=project.run.seed, digests=subject.digests if subject else ())
         run = Run(frame.run, kept, stamp, before)
         with threads_for(subject, project.run.threads):
-            for piece in _pieces(project, root, subject, fault, stamp, progress, only):
+            for piece in pieces:
                 run.carry_out(piece)
         report = assemble(
             frame,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 from hauberk.core.encoding import canonical
-from hauberk.core.errors import HauberkError, MissingPower, StoreError
+from hauberk.core.errors import HauberkError, MissingPower, StoreError, UsageError
 from hauberk.core.evidence import Checkpoint, Entry, Evidence, Skipped
 from hauberk.core.protocols import Store
 from hauberk.core.provenance import Stamp
@@ -109,6 +109,9 @@ class Run:
                 got.append(self._gap(work, "stopped by the user", "interrupted"))
         except MissingPower as error:
             got.append(self._gap(work, error.what, "power", error.fix))
+        except UsageError:
+            self._keep(work, got, BROKEN)
+            raise
         except HauberkError as error:
             end = BROKEN
             got.append(self._gap(work, str(error).partition("\n")[0], "error", error.fix))

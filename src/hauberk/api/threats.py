@@ -13,7 +13,7 @@ from hauberk.attacks.examining_poisoning import examine_poisoning
 from hauberk.attacks.examining_privacy import examine_privacy
 from hauberk.core.errors import ProjectError
 from hauberk.core.evidence import Entry
-from hauberk.core.plugins import build, listing
+from hauberk.core.plugins import build
 from hauberk.core.project import ThreatSection
 from hauberk.core.protocols import EvasionAttack, ExtractionAttack, MembershipAttack, PoisoningAttack, Progress
 from hauberk.core.provenance import Stamp
@@ -105,7 +105,7 @@ def work(name: str, section: ThreatSection, run: Setting) -> Work:
     """Make the work of one threat; raises ProjectError for another family's attack, UnknownName for an unknown one."""
     threat = constrained(section.threat(name), section.changed, run.subject.dataset)
     for attack in section.attacks:
-        listing("attacks", attack)
+        build("attacks", attack, section.settings.get(attack))  # a wrong name or setting is found before anything runs
         if attack.partition(".")[0] != threat.family:
             raise ProjectError(
                 f"{attack} is no attack of family {threat.family}",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+
 import click
 
 from hauberk.cli.options import pairs, reporting, show
@@ -82,6 +85,7 @@ def command(
             samples=samples,
             precision=precision,
             settings=pairs(settings),
+            command=shlex.join(["hauberk", *sys.argv[1:]]),
             progress=bars,
         )
     show(report, form, output, quiet=quiet)
