@@ -120,7 +120,7 @@ def test_an_attack_with_too_few_steps_is_found_out(world, stamp, blobs):
 def test_a_check_that_cannot_be_made_says_so_and_the_rest_goes_on(world, stamp, blobs):
     data, scores = blobs
     target = world.Smooth(scores, world.spec_of(3))
-    plan = Plan(attacks=(PGD(steps=5),), exhibits=0)
+    plan = Plan(attacks=(PGD(steps=5),), exhibits=0, chunk=128)
     running = examine(target, data, world.threat(0.2), plan, stamp=stamp)
     for _ in range(2):
         next(running)  # both chunks are done: 160 samples by 128
