@@ -101,7 +101,7 @@ def test_what_is_projected_is_allowed_and_stays(table):
 
 @settings(deadline=None, max_examples=100)
 @given(tables(), st.integers(0, 9))
-def test_random_rows_are_allowed_and_the_limit_is_used(table, seed):
+def test_random_rows_are_allowed(table, seed):
     constraints, clean, _ = table
     where = rows(constraints, clean, BOUNDS)
     drawn = where.scatter(torch.Generator().manual_seed(seed))
