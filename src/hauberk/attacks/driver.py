@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeVar
 
 import torch
 
-from hauberk.attacks.driving_oracle import Oracle, Seen, batch_size, fast_bfloat16
+from hauberk.attacks.driving_oracle import Lens, Oracle, Seen, batch_size, fast_bfloat16
 from hauberk.core.errors import DataError, MissingPower, UsageError
 from hauberk.core.protocols import Differentiable, Target
 from hauberk.core.threat import Norm, Threat
 from hauberk.numeric.active import Dataclass, take
-from hauberk.numeric.balls import Region, region
+from hauberk.numeric.balls import Region, floor_float32, region
 from hauberk.numeric.losses import Aim, Loss
 
 Tensor = torch.Tensor
@@ -28,6 +29,8 @@ class Driving:
 
     early_stop: drop a sample at its first confirmed break; False: go on, and return its strongest point.
     batch: inputs per forward; None chooses by input size and device.
+    draws: looks at each point whose mean is taken, for models that answer at random (expectation over transformation:
+    Athalye et al. 2018, arXiv:1707.07397).
     precision: "auto" searches in bfloat16 where it is native and clearly faster (every break is confirmed in float32
     before it counts), else in float32; a name fixes it, which a result to be repeated on another machine needs.
     shrink: share of the batch that must have left before the tensors are copied to a smaller batch, 0–1.
@@ -35,6 +38,7 @@ class Driving:
 
     early_stop: bool = True
     batch: int | None = None
+    draws: int = 1
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     shrink: float = 0.05
 
@@ -86,28 +90,37 @@ class Round:
 
     rank: climb towards the rank-th likeliest other class of the clean input (1 = the likeliest); None: any other.
     A round whose rank the target has no class for is left out.
+    blind: tells of a step's index whether its look needs no gradient; there Seen.loss and Seen.gradient are empty.
     """
 
     loss: Loss
     steps: int
     rank: int | None = None
+    blind: Callable[[int], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The rounds in order and what is kept of them; later rounds see only samples that no earlier one broke.
 
-    keep: "strongest" keeps where the error leads most; "nearest" the error of smallest norm. free: search the whole
-    box, the ball only cuts what comes back. norm: of a free search where the threat names no ball.
+    keep: "strongest" keeps where the error leads most; "nearest" the error of smallest norm.
+    leave: when a sample leaves an early-stopping search: once it is "broken", or once an error lies "inside" the
+    threat's ball (without a ball: never), which a search for the nearest error wants.
+    free: search the whole box, the ball only cuts what comes back. norm: of a free search under a threat without ball.
     last_look: False returns a round's last points unseen and saves that forward. width: directions a loss asks for.
+    lens: a differentiable, random view (m, *shape) → (m, …) the search looks through (another size, another scale, a
+    printed patch); what counts as a break is asked without it. views: how many of them a look takes the mean of.
     """
 
     rounds: tuple[Round, ...]
     keep: Literal["strongest", "nearest"] = "strongest"
+    leave: Literal["broken", "inside"] = "broken"
     free: bool = False
     norm: Norm = "l2"
     last_look: bool = True
     width: int = 1
+    lens: Lens | None = None
+    views: int = 1
 
 
 def drive(
@@ -132,7 +145,8 @@ def drive(
     _check(target, x, y)
     x, y = x.detach().float(), y.to(x.device)
     low = threat.queries is None and _low(driving, x.device)
-    oracle = Oracle(target, driving.batch or batch_size(x.shape[1:], x.device), low)
+    batch = driving.batch or batch_size(x.shape[1:], x.device)
+    oracle = Oracle(target, batch, low, plan.lens, driving.draws * plan.views, rng)
     rows = max(1, _BLOCK_VALUES // (plan.width * max(1, math.prod(x.shape[1:]))))
     pieces = [
         _block(method, plan, oracle, part, labels, threat, rng, driving)
@@ -170,17 +184,21 @@ def _check(target: Target, x: Tensor, y: Tensor) -> None:
 
 
 class _Harvest:
-    """The best point of each sample so far; the one thing that changes while a block is searched."""
+    """The best point of each sample so far; the one thing that changes while a block is searched.
 
-    def __init__(self, x: Tensor, *, nearest: bool, early: bool) -> None:
+    radius: an error this near lets its sample leave an early search; infinite where any error does.
+    """
+
+    def __init__(self, x: Tensor, *, nearest: bool, early: bool, radius: float) -> None:
         self.x = x.clone()
         self.score = x.new_full((len(x),), -torch.inf)
-        self.broken = torch.zeros(len(x), dtype=torch.bool, device=x.device)
-        self.nearest, self.early = nearest, early
+        self.left = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+        self.broken = torch.zeros_like(self.left)
+        self.nearest, self.early, self.radius = nearest, early, radius
 
     def open(self) -> Tensor:
         """Rows (m,) that are still searched."""
-        return (~self.broken).nonzero().squeeze(1) if self.early else torch.arange(len(self.x), device=self.x.device)
+        return (~self.left).nonzero().squeeze(1) if self.early else torch.arange(len(self.x), device=self.x.device)
 
     def gather(self, rows: Tensor, x: Tensor, seen: Seen, region: Region, *, last: bool = False) -> None:
         """Keep what is better than before of the points x (m, *shape) of `rows`; ties go to the later point.
@@ -191,13 +209,15 @@ class _Harvest:
         score = torch.where(seen.hit, -region.distance(x), -torch.inf) if self.nearest else seen.lead
         better = score >= self.score[rows]
         if self.early:
-            better &= ~self.broken[rows]
+            better &= ~self.left[rows]
             if not last:
                 better &= seen.lead > 0
         if bool(better.any()):
             kept = rows[better]
             self.x[kept], self.score[kept] = x[better], score[better]
             self.broken[rows[seen.hit]] = True
+            near = seen.hit & (-score <= self.radius) if self.nearest else seen.hit
+            self.left[rows[near]] = True
 
 
 def _block(
@@ -212,7 +232,8 @@ def _block(
 ) -> Tensor:
     where = region(None if plan.free else threat.ball, x, oracle.target.spec.bounds, _norm(plan, threat))
     aim = _aim(y, threat)
-    harvest = _Harvest(x, nearest=plan.keep == "nearest", early=driving.early_stop)
+    nearest = plan.keep == "nearest"
+    harvest = _Harvest(x, nearest=nearest, early=driving.early_stop, radius=_enough(plan, threat))
     left = math.inf if threat.queries is None else threat.queries
     ranks = None
     for turn in plan.rounds:
@@ -224,11 +245,18 @@ def _block(
         if steps < 0 or not len(harvest.open()):
             break
         chosen = aim if turn.rank is None or ranks is None else Aim(y, ranks[:, turn.rank - 1])
-        _search(method, plan, oracle, Round(turn.loss, steps), where, chosen, rng, driving.shrink, harvest)
+        _search(method, plan, oracle, replace(turn, steps=steps), where, chosen, rng, driving.shrink, harvest)
         left -= steps + int(plan.last_look)
     if plan.free and threat.ball is not None:
         return region(threat.ball, x, oracle.target.spec.bounds).project(harvest.x)
     return harvest.x
+
+
+def _enough(plan: Plan, threat: Threat) -> float:
+    """Return how near an error must be for its sample to leave."""
+    if plan.leave == "broken":
+        return math.inf
+    return -math.inf if threat.ball is None else floor_float32(threat.ball.radius)
 
 
 def _norm(plan: Plan, threat: Threat) -> Norm:
@@ -263,10 +291,13 @@ def _search(
     if len(rows) < len(harvest.x):
         state, where, aim = take(state, rows), take(where, rows), take(aim, rows)
     for index in range(turn.steps):
-        seen = _confirmed(oracle, oracle.look(state.x, aim, turn.loss), state.x, aim)
+        if turn.blind is not None and turn.blind(index):
+            seen = oracle.glance(state.x, aim)
+        else:
+            seen = _confirmed(oracle, oracle.look(state.x, aim, turn.loss), state.x, aim)
         harvest.gather(rows, state.x, seen, where)
         if harvest.early:
-            stay = (~harvest.broken[rows]).nonzero().squeeze(1)
+            stay = (~harvest.left[rows]).nonzero().squeeze(1)
             if not len(stay):
                 return
             if len(rows) - len(stay) >= max(1.0, shrink * len(rows)):
@@ -286,8 +317,8 @@ def _leave_unseen(harvest: _Harvest, rows: Tensor, x: Tensor) -> None:
 
 
 def _confirmed(oracle: Oracle, seen: Seen, x: Tensor, aim: Aim) -> Seen:
-    """Ask again in float32 where a bfloat16 search says that a sample broke."""
-    if not oracle.low or not bool(seen.hit.any()):
+    """Ask again, plainly and in float32, where a search in bfloat16 or through a lens says that a sample broke."""
+    if (not oracle.low and oracle.lens is None) or not bool(seen.hit.any()):
         return seen
     rows = seen.hit.nonzero().squeeze(1)
     sure = oracle.glance(x[rows], take(aim, rows))

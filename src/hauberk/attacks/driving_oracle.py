@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeAlias
 
 import torch
 
@@ -21,6 +23,10 @@ _CLEAR = 1e-6
 
 _GAIN = 1.5
 """bfloat16 is worth its confirmations only where the probe runs at least this many times faster."""
+
+
+Lens: TypeAlias = Callable[[Tensor, torch.Generator], Tensor]
+"""A differentiable, random view of points (m, *shape) → (m, …) the target takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +47,46 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Oracle:
-    """A target as the driver asks it. batch: inputs per forward. low: search in bfloat16."""
+    """A target as the driver asks it.
+
+    batch: inputs per forward. low: search in bfloat16. lens: what a look sees points through. draws: looks whose mean
+    is taken. rng: of the lens.
+    """
 
     target: Differentiable
     batch: int
     low: bool = False
+    lens: Lens | None = None
+    draws: int = 1
+    rng: torch.Generator | None = None
 
     def look(self, x: Tensor, aim: Aim, loss: Loss) -> Seen:
         """Ask for logits and the gradient of `loss` at x (n, *shape); parameters get no gradient."""
         logits, values, slopes = [], [], []
         for piece, (labels, wanted) in _pieces(x, aim, self.batch):
-            point = piece.detach().requires_grad_(True)
-            with torch.enable_grad(), self._dtype(x.device):
-                raw = self.target.forward(point)
-            scores = self._checked(raw, len(piece))
-            climb = loss(scores, Aim(labels, wanted, aim.strict))
+            part = Aim(labels, wanted, aim.strict)
+            scores, value, slope = self._mean(piece, part, loss) if self.draws > 1 else self._once(piece, part, loss)
             logits.append(scores)
-            values.append(climb.value)
-            slopes.append(_input_gradient(raw, point, climb))
+            values.append(value)
+            slopes.append(slope)
         return self._seen(_joined(logits), aim, _joined(values), _joined(slopes))
+
+    def _once(self, x: Tensor, aim: Aim, loss: Loss) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits, loss and gradient of one look at a piece that fits one forward."""
+        point = x.detach().requires_grad_(True)
+        with torch.enable_grad(), self._dtype(x.device):
+            raw = self.target.forward(point if self.lens is None or self.rng is None else self.lens(point, self.rng))
+        scores = self._checked(raw, len(x))
+        climb = loss(scores, aim)
+        return scores, climb.value, _input_gradient(raw, point, climb)
+
+    def _mean(self, x: Tensor, aim: Aim, loss: Loss) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the means of several looks: at a model that answers at random, or through a random lens."""
+        scores, value, slope = self._once(x, aim, loss)
+        for _ in range(1, self.draws):
+            for total, more in zip((scores, value, slope), self._once(x, aim, loss), strict=True):
+                total += more
+        return scores / self.draws, value / self.draws, slope / self.draws
 
     def glance(self, x: Tensor, aim: Aim) -> Seen:
         """Ask for logits alone, in float32: the word that counts before a sample leaves."""
