@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -41,11 +43,17 @@ class Bundled:
 
 
 def _digits() -> Split:
-    """1,797 digits of the UCI Optical Recognition set; grey levels 0–16."""
-    from sklearn.datasets import load_digits
+    """1,797 digits of the UCI Optical Recognition set; grey levels 0–16.
 
-    images = load_digits()
-    return _images(images.images, images.target, 16)
+    Read from the file scikit-learn ships: importing scikit-learn takes longer than many an attack on them.
+    """
+    found = find_spec("sklearn")
+    if found is None or not found.submodule_search_locations:
+        raise MissingExtra("sklearn", "data")
+    path = Path(found.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        rows = np.array([line.split(",") for line in lines], dtype=np.float32)
+    return _images(rows[:, :-1].reshape(-1, 8, 8), rows[:, -1], 16)
 
 
 def _mnist() -> Split:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from hauberk.core.errors import DataError, TargetError
+from hauberk.numeric.adam import Adam
 
 _BATCH, _RATE = 64, 3e-3
 _EPOCHS, _STEPS, _MOST_EPOCHS = 20, 600, 100
@@ -80,7 +81,7 @@ def _train(net: nn.Module, x: torch.Tensor, y: torch.Tensor, rng: torch.Generato
     parameters = [p for p in net.parameters() if p.requires_grad]
     if not parameters:
         raise TargetError("the network has no parameter to train")
-    optimizer = torch.optim.Adam(parameters, lr=_RATE, fused=True)
+    optimizer = Adam(parameters, _RATE)
     best, stale = math.inf, 0
     net.train()
     for _ in range(epochs):
@@ -93,18 +94,14 @@ def _train(net: nn.Module, x: torch.Tensor, y: torch.Tensor, rng: torch.Generato
             return
 
 
-def _epoch(
-    net: nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor, rng: torch.Generator
-) -> float:
+def _epoch(net: nn.Module, optimizer: Adam, x: torch.Tensor, y: torch.Tensor, rng: torch.Generator) -> float:
     """Go once over the rows; return the mean loss. A last batch of one row is left out: BatchNorm cannot take it."""
     order = torch.randperm(len(x), generator=rng, device=rng.device).to(x.device)
     total, seen = 0.0, 0
     for rows in torch.split(order, _BATCH):
         if len(rows) == 1 and len(x) > 1:
             continue
-        optimizer.zero_grad(set_to_none=True)
         loss = nn.functional.cross_entropy(net(x[rows]), y[rows])
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        optimizer.step(loss)
         total, seen = total + float(loss.detach()) * len(rows), seen + len(rows)
     return total / max(seen, 1)

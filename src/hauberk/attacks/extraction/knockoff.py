@@ -14,6 +14,7 @@ from hauberk.core.card import Card
 from hauberk.core.errors import DataError
 from hauberk.core.protocols import Target, TargetSpec
 from hauberk.core.threat import Threat
+from hauberk.numeric.adam import Adam
 
 ASKED = 256
 """Inputs sent to the target at once."""
@@ -64,14 +65,11 @@ class Knockoff:
         return Surrogate(network.eval().requires_grad_(False), target.spec)
 
     def _train(self, network: nn.Module, x: torch.Tensor, labels: torch.Tensor, rng: torch.Generator) -> None:
-        optimizer = torch.optim.Adam(network.parameters(), lr=self.learning_rate, fused=True)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
-        for _ in range(self.steps):
+        optimizer = Adam(network.parameters(), self.learning_rate)
+        for step in range(self.steps):
+            optimizer.rate = self.learning_rate * (1 + math.cos(math.pi * step / self.steps)) / 2
             rows = torch.randint(len(x), (min(self.batch, len(x)),), generator=rng)
-            optimizer.zero_grad()
-            torch.autograd.backward(cross_entropy(network(x[rows]), labels[rows]))
-            optimizer.step()
-            schedule.step()
+            optimizer.step(cross_entropy(network(x[rows]), labels[rows]))
 
 
 class Surrogate:
