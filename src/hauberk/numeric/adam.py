@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 import torch
@@ -27,15 +26,23 @@ class Adam:
         """Go one step down the scalar `loss`; parameters it does not depend on stay, and no .grad is touched."""
         slopes = torch.autograd.grad(loss, self._parameters, allow_unused=True)
         rows = [row for row, slope in enumerate(slopes) if slope is not None]
-        gradients = [slope for slope in slopes if slope is not None]
+        gradients = [slope.contiguous() for slope in slopes if slope is not None]  # the fused kernel reads memory as it lies
         means, squares = ([part[row] for row in rows] for part in (self._means, self._squares))
         self._steps += 1
+        steps = [torch.tensor(float(self._steps))] * len(rows)
         with torch.no_grad():
-            torch._foreach_lerp_(means, gradients, 1 - _FIRST)
-            torch._foreach_mul_(squares, _SECOND)
-            torch._foreach_addcmul_(squares, gradients, gradients, 1 - _SECOND)
-            spread = torch._foreach_sqrt(squares)
-            torch._foreach_div_(spread, math.sqrt(1 - _SECOND**self._steps))
-            torch._foreach_add_(spread, _TINY)
-            length = -self.rate / (1 - _FIRST**self._steps)
-            torch._foreach_addcdiv_([self._parameters[row] for row in rows], means, spread, length)
+            torch._fused_adam_(
+                [self._parameters[row].detach() for row in rows],
+                gradients,
+                means,
+                squares,
+                [],
+                steps,
+                lr=self.rate,
+                beta1=_FIRST,
+                beta2=_SECOND,
+                weight_decay=0.0,
+                eps=_TINY,
+                amsgrad=False,
+                maximize=False,
+            )

@@ -33,6 +33,7 @@ class Prepared(nn.Module):
         like = next((p for p in (*net.parameters(), *net.buffers()) if p.is_floating_point()), torch.zeros(()))
         self.net = net
         self.answers: Answers = answers
+        self.channels_last = False
         self.normalised = bool(mean or std)
         self.register_buffer("mean", torch.tensor(mean or (0.0,)).to(like))
         self.register_buffer("std", torch.tensor(std or (1.0,)).to(like))
@@ -43,6 +44,8 @@ class Prepared(nn.Module):
         if self.normalised:
             channels = (-1, *(1 for _ in x.shape[2:]))
             x = (x - self.mean.view(channels)) / self.std.view(channels)
+        if self.channels_last and x.ndim == 4:
+            x = x.contiguous(memory_format=torch.channels_last)
         answer: torch.Tensor = self.net(x)
         return answer
 
