@@ -120,3 +120,16 @@ def test_what_could_not_be_looked_at_is_not_met(kind, status):
     gap = Skipped(subject="big.pkl", reason="over 1 GiB", provenance=MADE, kind=kind)
     assert judge([gap], Policy(), TODAY).status == status
     assert judge([gap], Policy(incomplete="report"), TODAY).status == "met"
+
+
+def test_bounds_of_a_measurement_under_a_threat():
+    policy = Policy(
+        require=(
+            Requirement(measurement="robust_accuracy", min=0.5),
+            Requirement(measurement="robust_accuracy", threat="a", min=0.3, max=0.9),
+            Requirement(measurement="clean_accuracy", min=0.95),
+        )
+    )
+    assert policy.bounds("robust_accuracy", "a") == (0.3, 0.5, 0.9)
+    assert policy.bounds("robust_accuracy", "b") == (0.5,)
+    assert policy.bounds("membership_auc", "a") == ()

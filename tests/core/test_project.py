@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hauberk.core.encoding import canonical, decode
 from hauberk.core.errors import ProjectError
 from hauberk.core.project import Project, number, parse, read
+from hauberk.core.threat import Patch, Threat, Transform
 
 GOOD = """\
 name = "digits"
@@ -29,6 +31,13 @@ min = 0.3
 """
 
 
+def test_settings_of_an_attack_may_hold_a_table():
+    text = GOOD + '[threats.pixels.settings."evasion.pgd"]\nsteps = 7\ndriving.draws = 20\n'
+    assert parse(text).threats["pixels"].settings == {"evasion.pgd": {"steps": 7, "driving": {"draws": 20}}}
+    with pytest.raises(ProjectError, match=r"pgd\.driving\.draws.*\[1\]"):
+        parse(text.replace("20", "[1]"))
+
+
 def test_a_good_file():
     project = parse(GOOD)
     threat = project.threats["pixels"].threat("pixels")
@@ -36,6 +45,18 @@ def test_a_good_file():
     assert threat.name == "pixels"
     assert project.threats["pixels"].radii() == (0.01, pytest.approx(4 / 255))
     assert project.model.bounds == (0.0, 1.0)
+
+
+def test_a_patch_and_a_transformation():
+    project = parse(
+        '[threats.sticker]\npreset = "linf-8/255"\npatch = {size = [5, 5], place = [0, 3]}\n'
+        "[threats.turned.transform]\nrotation = [-30, 30]\nscale = [0.9, 1.1]"
+    )
+    sticker, turned = (project.threats[name].threat(name) for name in ("sticker", "turned"))
+    assert sticker.patch == Patch((5, 5), (0, 3))
+    assert sticker.ball is None, "it goes before the preset's ball"
+    assert turned.transform == Transform(rotation=(-30, 30), scale=(0.9, 1.1))
+    assert decode(canonical(turned), Threat) == turned
 
 
 def test_an_empty_file_is_a_project_that_only_scans():
@@ -68,6 +89,11 @@ def test_an_empty_file_is_a_project_that_only_scans():
         ("a = [", 1, ["TOML"]),
         ('[model]\nsource = "x"\nsource = "y"', 3, ["TOML"]),
         ("[threats.a]\nnorm = 'linf'\nradius = -1", 3, ["radius"]),
+        ("[threats.a]\npatch = {size = 2.0}", 2, ["threats.a.patch", "covers 2 of the image"]),
+        ("[threats.a]\npatch = {sise = 0.1}", 2, ['"threats.a.patch.sise"', '"size"']),
+        ("[threats.a]\npatch.size = 0.1\nnorm = 'linf'\nradius = 1", 2, ["one set", "ball and patch"]),
+        ("[threats.a.transform]\nrotatio = [-9, 9]", 2, ['"threats.a.transform.rotatio"', '"rotation"']),
+        ("[threats.a.transform]\nscale = [2, 3]", 1, ["scale runs from 2 to 3", "1 must lie in it"]),
     ],
 )
 def test_a_fault_names_line_key_and_remedy(text, line, says):

@@ -152,3 +152,21 @@ def test_an_impossible_share_is_refused(tmp_path, share):
     x, y = images()
     with pytest.raises(DataError, match="test_share"):
         opened(tmp_path, section=DataSection(source="data.npz", test_share=share), x=x, y=y)
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout", "expected"),
+    [((8, 16), "wave", (16,)), ((8, 3, 1, 4, 4), None, (3, 1, 4, 4)), ((8, 5), "tokens", (5,))],
+)
+def test_sounds_clips_and_texts_keep_their_shape(tmp_path, shape, layout, expected):
+    x = RNG.integers(0, 9, shape).astype(np.float32)
+    data = opened(tmp_path, section=DataSection(source="data.npz", layout=layout), x=x, y=np.arange(8) % 2)
+    assert data.spec.layout == (layout or "frames")
+    assert (data.spec.shape, data.spec.schema, data.spec.shown()) == (expected, None, None)
+    assert data.test.x.dtype == np.float32
+
+
+def test_a_layout_that_does_not_fit_says_its_axes(tmp_path):
+    x, y = images()
+    with pytest.raises(DataError, match=r"give frames as \(n, frames, channels, height, width\)"):
+        opened(tmp_path, section=DataSection(source="data.npz", layout="frames"), x=x, y=y)

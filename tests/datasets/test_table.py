@@ -120,3 +120,22 @@ def test_a_broken_file_is_a_clear_error(tmp_path):
 def test_numbers_float32_cannot_hold_are_noted(tmp_path):
     data = opened(tmp_path, changed(age=[2**24 + 1, 1, 2, 3, 4, 5]))
     assert any("age" in note and "2^24" in note for note in data.spec.notes)
+
+
+def test_relations_are_read_and_rows_that_break_them_are_noted(tmp_path):
+    data = opened(tmp_path, relations=("age >= 5*income", "age - owner >= 30"))
+    first, second = data.spec.schema.relations
+    assert (first.columns, first.weights, first.sense, first.value) == (("age", "income"), (-1.0, 5.0), "<=", 0.0)
+    assert second.value == -30.0
+    assert '1 of 6 rows break "age - owner >= 30"' in data.spec.notes
+    assert not any("5*income" in note for note in data.spec.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("age <= incme", 'no column "incme"'), ("age <= job", "categorical"), ("age <", "0 of <=")],
+)
+def test_a_relation_that_cannot_be_is_refused_with_its_place(tmp_path, text, message):
+    with pytest.raises(DataError, match=message) as error:
+        opened(tmp_path, relations=("age >= 0", text))
+    assert "data.relations.1" in str(error.value)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta, binomtest
 
-from hauberk.numeric.intervals import Interval, beta_mixture, bootstrap_median, clopper_pearson, wilson
+from hauberk.numeric.intervals import Interval, beta_mixture, bootstrap_median, clopper_pearson, focused_mixture, wilson
 
 COUNTS = st.integers(0, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
@@ -81,6 +81,28 @@ def test_coverage_under_optional_stopping(p):
     assert missed("fixed", clopper_pearson) > 0.1, "peeking breaks a fixed-sample interval: the test can fail"
 
 
+@pytest.mark.parametrize("p", [0.1, 0.6, 0.9])
+def test_each_end_of_the_focused_sequence_survives_optional_stopping(p):
+    runs, n = 400, 240
+    seen = (np.random.default_rng(11).random((runs, n)) < p).cumsum(1)
+    bounds = {}
+    missed = [0, 0]
+    for row in seen:
+        passed = set()
+        for i in range(7, n, 8):
+            key = (int(row[i]), i + 1)
+            bounds.setdefault(key, focused_mixture(*key))
+            passed |= {0} if bounds[key].low > p else {1} if bounds[key].high < p else set()
+        for side in passed:
+            missed[side] += 1
+    assert max(missed) / runs <= 0.05
+    assert min(bounds[key].half_width for key in bounds) < 0.2
+
+
+def test_the_focused_sequence_leaves_a_bound_ten_points_away_earlier():
+    assert focused_mixture(100, 200).high < 0.6 < beta_mixture(100, 200).high
+
+
 def test_coverage_at_a_fixed_size():
     for n, p in ((30, 0.1), (200, 0.5), (100, 0.97)):
         k = np.arange(n + 1)
@@ -90,7 +112,7 @@ def test_coverage_at_a_fixed_size():
 
 
 def test_nothing_measured_and_nonsense():
-    for interval in (clopper_pearson, wilson, beta_mixture):
+    for interval in (clopper_pearson, wilson, beta_mixture, focused_mixture):
         assert interval(0, 0)[1:] == (0.0, 1.0)
         for k, n, level in ((3, 2, 0.95), (-1, 2, 0.95), (1, 2, 1.0), (1, 2, 0.0)):
             with pytest.raises(ValueError, match=r"share|level"):

@@ -20,10 +20,16 @@ def plain_dlr(z, y):
     return -(own - other) / (ordered[:, 0] - ordered[:, 2])
 
 
+def plain_probability_margin(z, y):
+    chances = z.softmax(1)
+    other = chances.masked_fill(torch.nn.functional.one_hot(y, z.shape[1]).bool(), -torch.inf).amax(1)
+    return other - chances.gather(1, y[:, None]).squeeze(1)
+
+
 def plain_dlr_towards(z, y, t):
     ordered = z.sort(dim=1, descending=True).values
     rows = torch.arange(len(z))
-    return -(z[rows, y] - z[rows, t]) / (ordered[:, 0] - ordered[:, 2:4].mean(1))
+    return -(z[rows, y] - z[rows, t]) / (ordered[:, 0] - ordered[:, : min(4, z.shape[1])][:, -2:].mean(1))
 
 
 @given(st.integers(3, 12), st.integers(0, 2**31), st.sampled_from([0.1, 1.0, 20.0]))
@@ -38,6 +44,7 @@ def test_values_and_slopes_agree_with_autograd(classes, seed, scale):
         "dlr": plain_dlr(z, y),
         "margin": z.masked_fill(torch.nn.functional.one_hot(y, classes).bool(), -torch.inf).amax(1)
         - z.gather(1, y[:, None]).squeeze(1),
+        "probability-margin": plain_probability_margin(z, y),
     }
     for name, value in plain.items():
         climb = LOSSES[name](z.detach(), Aim(y))
@@ -61,7 +68,8 @@ def test_two_classes_fall_back_to_the_margin():
 def test_three_classes_have_a_dlr():
     z, y = torch.tensor([[3.0, 2.0, 1.0]]), torch.tensor([0])
     assert dlr(z, y).value.item() == pytest.approx(-0.5)
-    assert dlr_towards(z, y, torch.tensor([2])).value.item() == pytest.approx(-1.0)
+    assert dlr_towards(z, y, torch.tensor([2])).value.item() == pytest.approx(-2 / 1.5)
+    assert float(dlr_towards(z, y, torch.tensor([2])).slope.abs().max()) > 0.1, "the lowest class can be climbed to"
 
 
 def test_equal_logits_give_numbers():

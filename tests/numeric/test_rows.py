@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hauberk.core.relations import relation
 from hauberk.core.schema import Column
 from hauberk.core.threat import Constraints
 from hauberk.numeric.rows import rows
@@ -166,3 +167,94 @@ def test_taking_samples_repeats_their_sets():
 def test_rows_and_columns_must_agree():
     with pytest.raises(ValueError, match="5 columns"):
         rows(Constraints(columns=COLUMNS), torch.zeros(2, 4), BOUNDS)
+
+
+RULES = ("c0 <= c1", "c0 + c1 == c2", "2*c0 - c1 + 1 >= c2", "c2 == c1", "c1 <= 3")
+
+
+@st.composite
+def linked(draw):
+    constraints, clean, wild = draw(tables())
+    names = {column.name for column in constraints.columns if not column.group}
+    found = [relation(text) for text in draw(st.lists(st.sampled_from(RULES), max_size=3))]
+    fit = tuple(rule for rule in found if set(rule.columns) <= names)
+    return Constraints(columns=constraints.columns, changed=constraints.changed, relations=fit), clean, wild
+
+
+@settings(deadline=None, max_examples=300)
+@given(linked())
+def test_with_relations_too_what_is_projected_is_allowed_and_stays(table):
+    constraints, clean, wild = table
+    where = rows(constraints, clean, BOUNDS)
+    point = where.project(wild)
+    for row, origin in zip(point, clean, strict=True):
+        allowed(constraints, origin, row)
+        if not torch.equal(row, origin):
+            for rule in constraints.relations:
+                kept(rule, constraints, row)
+    assert bool(where.contains(point).all())
+    assert torch.equal(where.project(point), point)
+    assert torch.equal(where.project(clean), clean)
+
+
+def kept(rule, constraints, row):
+    """Hold a row against a relation in plain Python."""
+    value = {column.name: float(part) for column, part in zip(constraints.columns, row, strict=True)}
+    terms = [weight * value[name] for name, weight in zip(rule.columns, rule.weights, strict=True)]
+    gap, slack = sum(terms) - rule.value, 1.1e-6 * (sum(map(abs, terms)) + abs(rule.value)) + 1e-11
+    assert gap <= slack
+    assert rule.sense == "<=" or gap >= -slack
+
+
+def related(rules, clean, wild, changed=None, **kinds):
+    made = tuple(Column(name=name, kind=kinds.get(name, "continuous"), low=0, high=9) for name in ("a", "b", "total"))
+    where = rows(
+        Constraints(columns=made, changed=changed, relations=tuple(map(relation, rules))), torch.tensor([clean]), BOUNDS
+    )
+    return where.project(torch.tensor([wild]))[0].tolist()
+
+
+def test_an_untouched_column_makes_up_for_a_change():
+    assert related(["total == a + b"], [1.0, 2.0, 3.0], [4.0, 2.0, 3.0]) == [4.0, 2.0, 6.0]
+    assert related(["a <= b"], [1.0, 2.0, 3.0], [5.0, 2.0, 3.0]) == [5.0, 5.0, 3.0]
+    assert related(["2*a <= b"], [1.0, 2.0, 3.0], [2.25, 2.0, 3.0], b="integer") == [2.25, 5.0, 3.0]
+
+
+def test_several_columns_share_what_one_cannot_carry():
+    found = related(["total == a + b"], [1.0, 2.0, 3.0], [9.0, 2.0, 3.0])
+    assert found[2] == pytest.approx(found[0] + found[1])
+    assert found[0] == 9.0, "total can rise to 9 only, so b falls to 0"
+
+
+def test_what_cannot_be_mended_goes_back_to_the_clean_row():
+    clean = [1.0, 2.0, 3.0]
+    assert related(["total == a + b"], clean, [4.0, 2.0, 3.0], changed=1) == clean
+    assert related(["a <= 2", "a >= 4"], clean, [4.0, 2.0, 3.0]) == clean, "no row keeps both"
+    assert related(["a + b + total == 1"], clean, clean) == clean, "a clean row that breaks a relation may stay"
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("a + b", "0 of <="),
+        ("a <= b <= c", "2 of <="),
+        ("a * b == 2", "only linear"),
+        ("1 <= 2", "names no column"),
+        ("a b <= 2", "lacks a sign"),
+        ("a + <= 2", "ends in a sign"),
+        ("a / b <= 2", "is not read beyond"),
+        (" <= 2", "empty side"),
+        ("a - * b <= 2", "multiplies nothing"),
+    ],
+)
+def test_a_relation_that_cannot_be_read_says_why(text, fault):
+    with pytest.raises(ValueError, match=fault):
+        relation(text)
+
+
+def test_a_relation_is_read_with_everything_on_one_side():
+    rule = relation("2*a - `two words` + 1 >= 3*a - 4")
+    assert dict(zip(rule.columns, rule.weights, strict=True)) == {"a": 1.0, "two words": 1.0}
+    assert (rule.sense, rule.value) == ("<=", 5.0)
+    with pytest.raises(ValueError, match="no column"):
+        rows(Constraints(columns=COLUMNS, relations=(relation("amount <= nothing"),)), CLEAN, BOUNDS)

@@ -12,8 +12,10 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     title: the field's standard name. summary: one sentence, what it does and when to choose it.
     paper: the source, such as "Madry et al. 2018, arXiv:1706.06083"; for rules the standard behind them.
-    needs: powers a target must have ("scores", "gradients", "module", "refit"). norms: balls it works in.
-    inputs: layouts it works on ("chw", "row"). threats: ids such as "AML.T0043" (ATLAS), "CWE-502", "OWASP-ML01".
+    needs: powers a target must have ("scores", "gradients", "module", "refit", "trees"). norms: balls it works in.
+    sets: what else it works in, "constraints", "patch" or "transform"; an evasion attack with neither norms nor sets
+    is for tables.
+    inputs: layouts it works on, such as "chw". threats: ids such as "AML.T0043" (ATLAS), "CWE-502", "OWASP-ML01".
     severity: default severity of a rule's findings. suffixes: file endings a format usually has;
     "/" is a folder. prefixes: how a source begins that a target or data set opens, such as "https://".
     wraps: dotted types whose objects a target or data set takes. extra: the optional dependency group it needs.
@@ -24,6 +26,7 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     paper: str = ""
     needs: tuple[str, ...] = ()
     norms: tuple[str, ...] = ()
+    sets: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
     threats: tuple[str, ...] = ()
     severity: str = ""

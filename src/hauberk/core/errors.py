@@ -9,6 +9,7 @@ HauberkError
 └─ MeasurementError      the answer could not be measured  exit status 3
    ├─ TargetError        the model under test misbehaved
    │  ├─ TargetTimeout   … did not answer in time
+   │  ├─ TargetMemory    … had not memory enough for so many inputs at once
    │  └─ TargetOutput    … answered with NaN, a wrong shape or a wrong type
    ├─ MissingPower       the target lacks what the attack needs
    ├─ BudgetSpent        the threat's query budget is used up
@@ -79,6 +80,10 @@ class TargetError(MeasurementError):
 
 class TargetTimeout(TargetError):
     """The model under test did not answer in time."""
+
+
+class TargetMemory(TargetError):
+    """The model under test had not memory enough for so many inputs at once; who asks tries fewer."""
 
 
 class TargetOutput(TargetError):

@@ -6,10 +6,10 @@ import ast
 import dataclasses
 import importlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import get_type_hints
+from typing import NamedTuple, TypeAlias, get_type_hints
 
 import msgspec
 
@@ -30,6 +30,18 @@ FAMILIES: dict[str, str] = {
 """Catalogue → folder under the package. A file in it with a class that has a `card` is a plug-in."""
 
 _ROOT = Path(__file__).resolve().parent.parent
+
+
+Settings: TypeAlias = Mapping[str, Scalar | Mapping[str, Scalar]]
+"""Settings by name; one of a record inside has a dotted name, "driving.draws", or stands in a table, "driving"."""
+
+
+class Knob(NamedTuple):
+    """One setting of a plug-in: its dotted name, its type in words, its default."""
+
+    name: str
+    type: str
+    default: object
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,10 +65,14 @@ def catalog(family: str) -> tuple[Listing, ...]:
 
 def _read(family: str, folder: Path) -> Iterator[Listing]:
     for path in sorted(folder.rglob("*.py")):
-        name = ".".join(path.relative_to(folder).with_suffix("").parts)
-        for symbol, card in _cards(path):
-            module = ".".join(("hauberk", *path.relative_to(_ROOT).with_suffix("").parts))
-            yield Listing(family=family, name=name, module=module, symbol=symbol, card=card)
+        yield from _entries(family, folder, path)
+
+
+def _entries(family: str, folder: Path, path: Path) -> Iterator[Listing]:
+    name = ".".join(path.relative_to(folder).with_suffix("").parts)
+    for symbol, card in _cards(path):
+        module = ".".join(("hauberk", *path.relative_to(_ROOT).with_suffix("").parts))
+        yield Listing(family=family, name=name, module=module, symbol=symbol, card=card)
 
 
 def _cards(path: Path) -> Iterator[tuple[str, Card]]:
@@ -78,11 +94,25 @@ def _cards(path: Path) -> Iterator[tuple[str, Card]]:
 
 
 def listing(family: str, name: str) -> Listing:
-    """Return one plug-in's line; raises UnknownName with the nearest name."""
+    """Return one plug-in's line, read from its own file alone; raises UnknownName with the nearest name."""
+    own = _alone(family, name)
+    if own is not None:
+        return own
     known = {entry.name: entry for entry in catalog(family)}
     if name not in known:
         raise UnknownName(f'no {family.removesuffix("s")} "{name}"', fix=nearest(name, known))
     return known[name]
+
+
+@cache
+def _alone(family: str, name: str) -> Listing | None:
+    """Read the one file whose path is the name."""
+    if family not in FAMILIES or not all(part.isidentifier() for part in name.split(".")):
+        return None
+    folder = _ROOT / FAMILIES[family]
+    path = folder.joinpath(*name.split(".")).with_suffix(".py")
+    found = list(_entries(family, folder, path)) if path.is_file() else []
+    return found[0] if len(found) == 1 else None
 
 
 def load(family: str, name: str) -> type:
@@ -102,35 +132,93 @@ def load(family: str, name: str) -> type:
     return symbol
 
 
-def build(family: str, name: str, settings: dict[str, Scalar] | None = None) -> object:
+def build(family: str, name: str, settings: Settings | None = None) -> object:
     """Make a plug-in with some of its settings changed.
 
     Raises UsageError naming a wrong setting and the nearest right one.
     """
     kind = load(family, name)
-    settings = settings or {}
-    known = {field.name: field for field in dataclasses.fields(kind)} if dataclasses.is_dataclass(kind) else {}
-    for key in settings:
+    given = dict(_dotted(settings or {}))
+    known = [knob.name for knob in knobs(kind)]
+    for key in given:
         if key not in known:
             raise UsageError(f'{name} has no setting "{key}"', fix=nearest(key, known))
-    hints = get_type_hints(kind, include_extras=False) if settings else {}
     try:
-        values = {key: msgspec.convert(value, hints[key], strict=False) for key, value in settings.items()}
+        return kind(**_values(kind, given))
     except msgspec.ValidationError as error:
         raise UsageError(f"{name}: {error}", fix=f"see `hauberk list {family} {name}`") from error
-    return kind(**values)
+
+
+def _dotted(settings: Settings) -> Iterator[tuple[str, Scalar]]:
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{key}.{inner}", one) for inner, one in value.items())
+        else:
+            yield key, value
+
+
+def _values(kind: type, given: Mapping[str, Scalar]) -> dict[str, object]:
+    """Convert settings to the types of a record's fields; those of a record inside change its default."""
+    hints = get_type_hints(kind) if given else {}
+    values = {key: msgspec.convert(value, hints[key], strict=False) for key, value in given.items() if "." not in key}
+    inner: dict[str, dict[str, Scalar]] = {}
+    for key, value in given.items():
+        if "." in key:
+            head, _, rest = key.partition(".")
+            inner.setdefault(head, {})[rest] = value
+    defaults = dict(_defaults(kind))
+    for head, own in inner.items():
+        record = defaults[head]
+        now = {name: getattr(record, name) for name, _ in _defaults(type(record))}
+        values[head] = type(record)(**now | _values(type(record), own))
+    return values
+
+
+def _defaults(kind: type) -> Iterator[tuple[str, object]]:
+    if not dataclasses.is_dataclass(kind):
+        return
+    for field in dataclasses.fields(kind):
+        if field.init:
+            made = field.default_factory
+            yield field.name, field.default if made is dataclasses.MISSING else made()
+
+
+def knobs(kind: type) -> tuple[Knob, ...]:
+    """List what can be set of a plug-in; the settings of a record inside by dotted names."""
+    words = (
+        {field.name: str(field.type) for field in dataclasses.fields(kind)} if dataclasses.is_dataclass(kind) else {}
+    )
+    rows: list[Knob] = []
+    for name, default in _defaults(kind):
+        if _is_record(default):
+            inner = knobs(type(default))
+            rows.extend(Knob(f"{name}.{one.name}", one.type, getattr(default, one.name)) for one in inner)
+        else:
+            rows.append(Knob(name, words[name], default))
+    return tuple(rows)
 
 
 def settings_of(plugin: object) -> tuple[Setting, ...]:
-    """Record a plug-in's settings as evidence keeps them; a nested value is written as text."""
+    """Record a plug-in's settings as evidence keeps them; what is no plain value is written as text."""
     if not dataclasses.is_dataclass(plugin) or isinstance(plugin, type):
         return ()
-    rows = []
+    rows: list[Setting] = []
     for field in dataclasses.fields(plugin):
         value = getattr(plugin, field.name)
-        plain = value if isinstance(value, str | int | float | bool | None) else repr(value)
-        rows.append(Setting(name=field.name, value=plain))
+        if _is_record(value):
+            rows.extend(Setting(name=f"{field.name}.{row.name}", value=row.value) for row in settings_of(value))
+        else:
+            rows.append(Setting(name=field.name, value=plain(value)))
     return tuple(rows)
+
+
+def plain(value: object) -> Scalar:
+    """Write a setting's value as evidence keeps it."""
+    return value if isinstance(value, str | int | float | bool | None) else repr(value)
+
+
+def _is_record(value: object) -> bool:
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
 
 
 def summary_of(kind: type) -> str:

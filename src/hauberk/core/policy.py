@@ -57,6 +57,11 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     accept: tuple[Acceptance, ...] = ()
     incomplete: Literal["fail", "report"] = "fail"
 
+    def bounds(self, measurement: str, threat: str) -> tuple[float, ...]:
+        """Return the bounds asked of a measurement under a threat, ascending."""
+        rows = [row for row in self.require if row.measurement == measurement and row.threat in ("", threat)]
+        return tuple(sorted({bound for row in rows for bound in (row.min, row.max) if bound is not None}))
+
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     """One requirement against its evidence. reason: one sentence with the numbers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -13,9 +13,10 @@ from hauberk.core.errors import ProjectError, nearest
 from hauberk.core.evidence import Scalar
 from hauberk.core.policy import Policy
 from hauberk.core.project_faults import place, record_fault, toml_fault
-from hauberk.core.schema import ColumnKind
-from hauberk.core.threat import PRESETS, Ball, Family, Knowledge, Norm, Threat
+from hauberk.core.schema import ColumnKind, Layout
+from hauberk.core.threat import PRESETS, Ball, Family, Knowledge, Norm, Patch, Threat, Transform
 
+Profile: TypeAlias = Literal["quick", "standard", "full"]
 FILE_NAME = "hauberk.toml"
 
 
@@ -46,7 +47,7 @@ class ModelSection(_Section, frozen=True):
     """[model]: how to reach the model under test.
 
     source: "module:callable", a .safetensors (with factory), .pt2, .onnx, .skops, .joblib or .pkl (with trust) file,
-    or an http(s) URL.
+    .json, .ubj, .txt or .cbm trees, or an http(s) URL.
     kind: the target plug-in; guessed from the source where empty. factory: "module:callable" that builds the torch
     module.
     bounds: [low, high] of every input value. mean, std: per channel, applied by the target before the model.
@@ -95,6 +96,9 @@ class DataSection(_Section, frozen=True):
     label: the label column of a table. classes: label values in the order of the model's outputs. size: (h, w) of
     images.
     scale: divide raw input values by it (255 for bytes). columns: the table's columns.
+    relations: what holds between them, such as "total == a + b" or "low <= high".
+    layout: what arrays hold, where their shape does not tell: (n, d) are rows of a table unless it says "wave" or
+    "tokens".
     """
 
     source: str
@@ -107,16 +111,20 @@ class DataSection(_Section, frozen=True):
     size: tuple[int, int] | None = None
     scale: float | None = None
     columns: dict[str, ColumnSection] = {}
+    relations: tuple[str, ...] = ()
+    layout: Layout | None = None
 
 
 class ThreatSection(_Section, frozen=True):
     """[threats.NAME]: an attacker, and how hard we try to be him.
 
     preset: start from a preset such as "linf-8/255". radius: a number or a fraction such as "8/255".
-    attacks: plug-in names; empty for the family's default cascade (`profile`: "quick" or "standard").
-    samples: at most so many. precision: stop when the interval's half-width is below it. curve: more radii for the
-    chart.
-    settings: per attack, such as settings."evasion.pgd".steps = 40.
+    patch: {size, place}: a sticker instead of a ball. transform: ranges such as {rotation = [-30, 30]}: the image as a
+    whole is turned, moved or relit instead.
+    attacks: plug-in names; empty for the family's default cascade (`profile`: "quick", "standard" or "full").
+    samples: at most so many. precision: stop when the interval's half-width is below it. decide: stop once the figure
+    lies clearly on one side of the policy's bound. curve: more radii for the chart.
+    settings: per attack, such as settings."evasion.pgd".steps = 40, or settings."evasion.pgd".driving.draws = 20.
     """
 
     family: Family | None = None
@@ -125,15 +133,18 @@ class ThreatSection(_Section, frozen=True):
     norm: Norm | None = None
     radius: float | str | None = None
     changed: int | None = None
+    patch: Patch | None = None
+    transform: Transform | None = None
     queries: int | None = None
     poison_rate: float | None = None
     target_class: int | None = None
     attacks: tuple[str, ...] = ()
-    profile: Literal["quick", "standard"] = "quick"
+    profile: Profile = "quick"
     samples: int = 500
     precision: float | None = None
+    decide: bool = False
     curve: tuple[float | str, ...] = ()
-    settings: dict[str, dict[str, Scalar]] = {}
+    settings: dict[str, dict[str, Scalar | dict[str, Scalar]]] = {}
 
     def threat(self, name: str) -> Threat:
         """Build the threat of this section; raises ValueError with what is missing."""
@@ -141,7 +152,9 @@ class ThreatSection(_Section, frozen=True):
         if self.preset and self.preset not in PRESETS:
             raise ValueError(f'no preset "{self.preset}"; {nearest(self.preset, PRESETS)}')
         changes: dict[str, object] = {"name": name}
-        for key in ("family", "knowledge", "queries", "poison_rate", "target_class"):
+        if self.patch is not None or self.transform is not None:
+            changes |= {"ball": None, "constraints": None}
+        for key in ("family", "knowledge", "patch", "transform", "queries", "poison_rate", "target_class"):
             value = getattr(self, key)
             if value is not None:
                 changes[key] = value
@@ -248,11 +261,14 @@ def _check(project: Project, text: str, where: str) -> None:
             section.threat(name)
             section.radii()
         except (ValueError, ZeroDivisionError) as error:
-            key = "preset" if section.preset and "preset" in str(error) else "radius"
+            given = [key for key in ("preset", "patch", "transform") if getattr(section, key) and key in str(error)]
+            key = given[0] if given else "radius"
             raise ProjectError(
                 f"threats.{name}: {error}",
                 where=place(text, where, ("threats", name, key)),
-                fix='a radius is a number above 0 in input units, or a fraction such as "8/255"',
+                fix="take one of them away"
+                if key in ("patch", "transform")
+                else 'a radius is a number above 0 in input units, or a fraction such as "8/255"',
             ) from error
     for row, requirement in enumerate(project.policy.require):
         if requirement.threat and requirement.threat not in project.threats:

@@ -44,6 +44,8 @@ def _faults(value: object, kind: inspect.Type, path: Path) -> Iterator[Fault]:
     """Walk value and type together down to each leaf that does not fit."""
     if isinstance(kind, inspect.UnionType):
         inner = [option for option in kind.types if not isinstance(option, inspect.NoneType)]
+        tables: list[inspect.Type] = [option for option in inner if isinstance(option, inspect.DictType)]
+        inner = tables if tables and isinstance(value, Mapping) else inner
         if len(inner) == 1:
             yield from _faults(value, inner[0], path)
             return
@@ -69,6 +71,16 @@ def _struct_faults(value: Mapping[str, object], kind: inspect.StructType, path: 
             yield from _faults(value[name], field.type, (*path, name))
         elif field.required:
             yield path, f'key "{_dotted((*path, name))}" is missing', f"add {name} = … here"
+    if hasattr(kind.cls, "__post_init__"):
+        yield from _refused(value, kind.cls, path)
+
+
+def _refused(value: Mapping[str, object], kind: type, path: Path) -> Iterator[Fault]:
+    """Say why a record whose values have the right types refuses them together."""
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        yield path, f"{_dotted(path)}: {error}", "mend this value"
 
 
 def _leaf_faults(value: object, kind: inspect.Type, path: Path) -> Iterator[Fault]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
 
     from hauberk.core.threat import Threat
+    from hauberk.numeric.tree import Forest
 
     Floats: TypeAlias = npt.NDArray[np.float32]
     Labels: TypeAlias = npt.NDArray[np.int64]
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 class TargetSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a model under test is.
 
-    shape: of one input, (c, h, w) or (d,). classes: how many. bounds: [low, high] every input value lies in.
+    shape: of one input, (c, h, w), (d,) or as another layout of `core.schema` says. classes: how many.
+    bounds: [low, high] every input value lies in.
     answers: "logits", "probabilities" (rows sum to 1) or "labels" (predict gives one-hot rows).
     digest: of its weights or file, "sha256:…"; of its address for a remote one. labels: class names, or empty.
     notes: what a report must say of how it was reached (loaded with trust, ran over the network).
@@ -73,6 +75,18 @@ class Differentiable(Target, Protocol):
 
 
 @runtime_checkable
+class Searchable(Differentiable, Protocol):
+    """A target with a quicker form to search with; what is found is asked of the target itself."""
+
+    def search_copy(self, x: torch.Tensor) -> Differentiable | None:
+        """Return a target that answers alike but for rounding, perhaps this one; x (n, *shape) are inputs to try it on.
+
+        None where the model is so small that neither a quicker form nor a shorter float type would be felt.
+        """
+        ...
+
+
+@runtime_checkable
 class Modular(Differentiable, Protocol):
     """A target that is a torch module and can be rebuilt around another one of the same interface."""
 
@@ -91,6 +105,15 @@ class Trainable(Target, Protocol):
 
     def refit(self, x: torch.Tensor, y: torch.Tensor, rng: torch.Generator) -> Target:
         """Train a fresh model of the same architecture on x (n, *shape), y (n,); this one stays as it is."""
+        ...
+
+
+@runtime_checkable
+class Ensemble(Target, Protocol):
+    """A target that is a tree ensemble and shows its trees."""
+
+    def trees(self) -> Forest:
+        """Return its trees; for every input the class they answer is the one `predict` scores highest."""
         ...
 
 
@@ -158,6 +181,33 @@ class EvasionAttack(Protocol):
 
         A sample the attack could not break may come back in any state inside the set.
         """
+        ...
+
+
+@runtime_checkable
+class PosingAttack(EvasionAttack, Protocol):
+    """An evasion attack that transforms inputs as a whole: it says how, and who examines it renders them himself."""
+
+    def parameters(
+        self, target: Target, x: torch.Tensor, y: torch.Tensor, threat: Threat, rng: torch.Generator
+    ) -> torch.Tensor:
+        """Return a pose for each input (n, k), as `hauberk.numeric.transforms.PARAMETERS` orders them."""
+        ...
+
+
+class Claim(NamedTuple):
+    """What an attack returns that judges itself: candidates x (n, *shape), and which it calls broken (n,) bool."""
+
+    x: torch.Tensor
+    broken: torch.Tensor
+
+
+@runtime_checkable
+class Claiming(Protocol):
+    """An evasion attack of somebody else's, whose word is kept beside what the examiner finds."""
+
+    def claim(self, target: Target, x: torch.Tensor, y: torch.Tensor, threat: Threat, rng: torch.Generator) -> Claim:
+        """Return what `run` returns, and what the attack says of it."""
         ...
 
 
@@ -257,7 +307,7 @@ class Store(Protocol):
 
 # --- powers
 
-Power: TypeAlias = Literal["scores", "gradients", "module", "refit"]
+Power: TypeAlias = Literal["scores", "gradients", "module", "refit", "trees"]
 
 
 def powers(target: Target) -> frozenset[Power]:
@@ -271,4 +321,6 @@ def powers(target: Target) -> frozenset[Power]:
         found.add("module")
     if isinstance(target, Trainable):
         found.add("refit")
+    if isinstance(target, Ensemble):
+        found.add("trees")
     return frozenset(found)

@@ -6,8 +6,20 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from hauberk.core.relations import Relation
+
 ColumnKind: TypeAlias = Literal["continuous", "integer", "boolean", "categorical"]
-Layout: TypeAlias = Literal["chw", "row"]
+Layout: TypeAlias = Literal["chw", "row", "wave", "frames", "tokens"]
+"""What a sample is: an image (c, h, w), a row of a table (d,), a sound wave (t,), a clip of frames (f, c, h, w), or a
+text as ids of its tokens (length,): whole numbers, carried as float32 like everything a target takes."""
+AXES: dict[Layout, tuple[str, ...]] = {
+    "chw": ("channels", "height", "width"),
+    "row": ("columns",),
+    "wave": ("time",),
+    "frames": ("frames", "channels", "height", "width"),
+    "tokens": ("length",),
+}
+"""The axes of one sample."""
 
 
 class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -32,14 +44,15 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The features of a table in order, and the name of its label column."""
+    """The features of a table in order, the name of its label column, and what holds between the features."""
 
     columns: tuple[Column, ...]
     label: str
+    relations: tuple[Relation, ...] = ()
 
 
 class DatasetSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a data set is. shape: of one sample, (c, h, w) or (d,). digest: of its content, "sha256:…".
+    """What a data set is. shape: of one sample, as its layout says. digest: of its content, "sha256:…".
 
     notes: what a reader of a report must know (class imbalance, rows dropped, a split made by us).
     """
@@ -54,3 +67,9 @@ class DatasetSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     test: int
     schema: Schema | None = None
     notes: tuple[str, ...] = ()
+
+    def shown(self) -> Literal["chw", "row"] | None:
+        """Say how a report can show a sample: as a picture or a row; None where it can not."""
+        if self.layout == "chw":
+            return "chw" if self.shape[0] in (1, 3) else None
+        return "row" if self.layout == "row" else None

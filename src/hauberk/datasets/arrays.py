@@ -9,7 +9,7 @@ import numpy as np
 from hauberk.core.errors import DataError, MissingExtra
 from hauberk.core.project import DataSection
 from hauberk.core.protocols import Split
-from hauberk.core.schema import Layout, Schema
+from hauberk.core.schema import AXES, Layout, Schema
 from hauberk.datasets.checked import Draft, InMemory, apart, whole
 from hauberk.datasets.labelling import index_labels
 
@@ -33,7 +33,7 @@ def from_arrays(
     *,
     halves: bool,
 ) -> InMemory:
-    """Check arrays: images (n, c, h, w) or (n, h, w), rows (n, d).
+    """Check arrays: images (n, c, h, w) or (n, h, w), rows (n, d), clips (n, f, c, h, w), or what data.layout says.
 
     halves: whether train and test are parts of their own; else test rows are held out of `test`.
     Raises DataError.
@@ -41,12 +41,11 @@ def from_arrays(
     parts = [test] if train is None else [train, test]
     ys, notes = [pair.y for pair in parts], []
     labelled = index_labels(np.concatenate(ys), section.classes, name)
-    xs = []
+    xs, layout = [], section.layout or _layout(parts[-1].x)
     for pair in parts:
-        x, note = _inputs(pair.x, section.scale, name)
+        x, note = _inputs(pair.x, layout, section.scale, name)
         xs.append(x)
         notes += [note] if note and note not in notes else []
-    layout: Layout = "row" if xs[-1].ndim == 2 else "chw"
     schema: Schema | None = None
     if layout == "row":
         xs, schema = _described(xs, section, name)
@@ -68,20 +67,30 @@ def _described(xs: list[np.ndarray], section: DataSection, name: str) -> tuple[l
     return rows.xs, rows.schema
 
 
-def _inputs(x: np.ndarray, scale: float | None, name: str) -> tuple[np.ndarray, str]:
-    """Bring images to float32 (n, c, h, w) and rows to (n, d); bytes of images count as grey levels."""
+def _layout(x: np.ndarray) -> Layout:
+    """Tell what an array holds by its shape; of (n, d) a table is the likeliest."""
+    if x.ndim == 2:
+        return "row"
+    return "frames" if x.ndim == 5 else "chw"
+
+
+def _inputs(x: np.ndarray, layout: Layout, scale: float | None, name: str) -> tuple[np.ndarray, str]:
+    """Bring images to float32 (n, c, h, w), other layouts to their own shape; bytes of images count as grey levels."""
     if x.dtype.kind not in "biuf":
         raise DataError(f"inputs are of type {x.dtype}", where=name, fix="give numbers")
-    if x.ndim not in (2, 3, 4):
-        raise DataError(f"inputs have shape {x.shape}", where=name, fix="give images (n, c, h, w) or rows (n, d)")
+    axes = AXES[layout]
+    if x.ndim != 1 + len(axes) and not (layout == "chw" and x.ndim == 3):
+        raise DataError(f"inputs have shape {x.shape}", where=name, fix=f"give {layout} as (n, {', '.join(axes)})")
     note = ""
-    if scale is None and x.dtype == np.uint8 and x.ndim > 2:
+    if scale is None and x.dtype == np.uint8 and layout in ("chw", "frames"):
         scale, note = 255.0, "bytes were divided by 255; data.scale = 1 keeps them"
     if scale is not None and not scale > 0:
         raise DataError(f"the scale is {scale}", where="data.scale", fix="such as scale = 255")
-    if x.ndim == 2 and scale is None:
+    if layout == "tokens" and ((x < 0).any() or (x != np.round(x)).any()):
+        raise DataError("token ids are not whole numbers from 0", where=name, fix="give ids, not words or vectors")
+    if layout == "row" and scale is None:
         return x, note  # whole numbers of a table stay whole until its columns are described
     values = np.ascontiguousarray(x, dtype=np.float32)
     if scale not in (None, 1.0):
         values = values / np.float32(scale)
-    return (values[:, None] if x.ndim == 3 else values), note
+    return (values[:, None] if layout == "chw" and x.ndim == 3 else values), note

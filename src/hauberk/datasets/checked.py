@@ -11,7 +11,7 @@ import numpy as np
 
 from hauberk.core.errors import DataError
 from hauberk.core.protocols import Split
-from hauberk.core.schema import DatasetSpec, Layout, Schema
+from hauberk.core.schema import AXES, DatasetSpec, Layout, Schema
 from hauberk.datasets.splitting import split_rows
 
 if TYPE_CHECKING:
@@ -111,9 +111,9 @@ def _check(draft: Draft, split: Split, part: str) -> None:
         raise DataError(f"has no {part}sample", where=draft.name, fix="name a source that holds rows")
     if len(x) != len(y):
         raise DataError(f"{len(x)} {part}inputs and {len(y)} labels", where=draft.name, fix="give each input one label")
-    dimensions = {"chw": 4, "row": 2}[draft.layout]
-    if x.ndim != dimensions or 0 in x.shape:
-        want = "(n, channels, height, width)" if dimensions == 4 else "(n, columns)"
+    axes = AXES[draft.layout]
+    if x.ndim != 1 + len(axes) or 0 in x.shape:
+        want = f"(n, {', '.join(axes)})"
         raise DataError(f"{part}inputs have shape {x.shape}", where=draft.name, fix=f"give {want}")
     _values(draft, x, part)
     bad = (y < 0) | (y >= len(draft.classes))

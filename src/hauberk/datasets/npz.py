@@ -27,7 +27,7 @@ class Npz:
         title="NumPy archive",
         summary="Reads x and y, or training and test parts, from an .npz; arrays of objects are refused.",
         suffixes=(".npz",),
-        inputs=("chw", "row"),
+        inputs=("chw", "row", "wave", "frames", "tokens"),
         extra="data",
     )
 

@@ -22,7 +22,7 @@ class Python:
         title="Python function",
         summary="Calls a function of the project that returns (x, y), or training and test parts.",
         wraps=("builtins.object",),
-        inputs=("chw", "row"),
+        inputs=("chw", "row", "wave", "frames", "tokens"),
         extra="data",
     )
 

@@ -10,6 +10,7 @@ import polars as pl
 from hauberk.core.errors import DataError, nearest
 from hauberk.core.project import ColumnSection, DataSection
 from hauberk.core.protocols import Split
+from hauberk.core.relations import TOLERANCE, Relation, relation
 from hauberk.core.schema import Column, ColumnKind, Schema
 from hauberk.datasets.checked import Draft, InMemory, apart, whole
 from hauberk.datasets.labelling import index_labels
@@ -61,10 +62,10 @@ def from_frames(
     labels = [_labels(frame[label], name) for frame in frames]
     labelled = index_labels(np.concatenate(labels), section.classes, f"{name} column {label}")
     xs = [np.stack([column.parts[i] for column in encoded], axis=1) for i in range(len(frames))]
-    schema = Schema(columns=tuple(column.column for column in encoded), label=label)
-    draft = Draft(
-        name=name, layout="row", classes=labelled.classes, bounds=bounds, schema=schema, notes=_notes(encoded, section)
-    )
+    columns = tuple(column.column for column in encoded)
+    schema = Schema(columns=columns, label=label, relations=_relations(section, columns))
+    notes = (*_notes(encoded, section), *_broken(schema, xs))
+    draft = Draft(name=name, layout="row", classes=labelled.classes, bounds=bounds, schema=schema, notes=notes)
     if train is None:
         return whole(draft, Split(xs[0], labelled.y), section.test_share, section.seed)
     cut = len(train)
@@ -85,7 +86,8 @@ def schema_of_rows(rows: Rows, section: DataSection, where: str) -> Described:
         parts = [pl.Series(name, x[:, rows.names.index(name)]) for x in rows.xs]
         encoded.append(_encoded(name, parts, section.columns.get(name), where))
     xs = [np.stack([column.parts[i] for column in encoded], axis=1) for i in range(len(rows.xs))]
-    return Described(xs, Schema(columns=tuple(column.column for column in encoded), label="y"))
+    columns = tuple(column.column for column in encoded)
+    return Described(xs, Schema(columns=columns, label="y", relations=_relations(section, columns)))
 
 
 def _label(section: DataSection, name: str, frames: Sequence[pl.DataFrame]) -> str:
@@ -263,6 +265,37 @@ def _in_range(parts: Sequence[np.ndarray], low: float, high: float, place: str) 
                 where=place,
                 fix="widen low and high in data.columns, or mend the row",
             )
+
+
+def _relations(section: DataSection, columns: tuple[Column, ...]) -> tuple[Relation, ...]:
+    """Read the declared relations; raises DataError for one that cannot be read or that names what is no number."""
+    kinds = {column.name: column.kind for column in columns}
+    found = []
+    for row, text in enumerate(section.relations):
+        where = f"data.relations.{row}"
+        try:
+            found.append(relation(text))
+        except ValueError as error:
+            raise DataError(str(error), where=where, fix='write "total == a + b" or "low <= high"') from error
+        for name in found[-1].columns:
+            if name not in kinds:
+                raise DataError(f'no column "{name}"', where=where, fix=nearest(name, kinds))
+            if kinds[name] == "categorical":
+                raise DataError(f"{name} is categorical, which is no number", where=where, fix="relate numbers")
+    return tuple(found)
+
+
+def _broken(schema: Schema, xs: Sequence[Floats]) -> tuple[str, ...]:
+    """Note relations that rows of the data themselves break."""
+    notes, names = [], [column.name for column in schema.columns]
+    for rule in schema.relations:
+        places, weights = [names.index(name) for name in rule.columns], np.array(rule.weights)
+        terms = np.concatenate([x[:, places] for x in xs]).astype(np.float64) * weights
+        gap, slack = terms.sum(1) - rule.value, TOLERANCE * (np.abs(terms).sum(1) + abs(rule.value))
+        bad = int(((np.abs(gap) if rule.sense == "==" else gap) > slack).sum())
+        if bad:
+            notes.append(f'{bad} of {len(terms)} rows break "{rule.text}"')
+    return tuple(notes)
 
 
 def _notes(encoded: Sequence[Encoded], section: DataSection) -> tuple[str, ...]:

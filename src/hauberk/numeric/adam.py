@@ -26,7 +26,9 @@ class Adam:
         """Go one step down the scalar `loss`; parameters it does not depend on stay, and no .grad is touched."""
         slopes = torch.autograd.grad(loss, self._parameters, allow_unused=True)
         rows = [row for row, slope in enumerate(slopes) if slope is not None]
-        gradients = [slope.contiguous() for slope in slopes if slope is not None]  # the fused kernel reads memory as it lies
+        gradients = [
+            slope.contiguous() for slope in slopes if slope is not None
+        ]  # the fused kernel reads memory as it lies
         means, squares = ([part[row] for row in rows] for part in (self._means, self._squares))
         self._steps += 1
         steps = [torch.tensor(float(self._steps))] * len(rows)

@@ -111,6 +111,13 @@ def steepest(gradient: Tensor, norm: Norm, sparsity: float = 0.0) -> Tensor:
     return torch.zeros_like(flat).scatter(1, top, flat.gather(1, top).sign() / count).reshape(gradient.shape)
 
 
+def unit_mean(gradient: Tensor) -> Tensor:
+    """Divide gradients (n, *shape) by their mean size, so that those of several steps weigh alike; a zero one stays."""
+    flat = gradient.flatten(1)
+    size = flat.abs().mean(1, keepdim=True)
+    return (flat / size.masked_fill(size == 0, 1.0)).reshape(gradient.shape)
+
+
 def floor_float32(value: float) -> float:
     """Round down to a float32, so that a comparison in either precision agrees."""
     near = torch.tensor(value, dtype=torch.float32)

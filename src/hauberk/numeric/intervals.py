@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -77,6 +78,29 @@ def beta_mixture(k: int, n: int, level: float = 0.95, prior: float = 0.5) -> Int
     return Interval(value, low, high)
 
 
+def focused_mixture(k: int, n: int, level: float = 0.9, weight: float = 50.0) -> Interval:
+    """Bound a share as `beta_mixture` does, with a prior that lies around each p that is tested.
+
+    A bound ten points away from the truth is left behind with fewer trials, one far away or very near with more: for
+    deciding on which side of a given bound a share lies. Each end alone holds with probability (1 + level) / 2.
+    weight: trials the prior is worth. Source: Robbins 1970, §3, a test martingale for each p of its own.
+    """
+    _check(k, n, level)
+    if n == 0:
+        return EVERYTHING
+    value, bar = k / n, -math.log(1 - level)
+
+    def kept(p: float) -> bool:
+        a, b = weight * p, weight * (1 - p)
+        gain = _log_beta(k + a, n - k + b) - _log_beta(a, b) - _log_likelihood(k, n, p)
+        return gain < bar
+
+    edge = 1e-9
+    low = 0.0 if k == 0 or kept(edge) else _border(kept, outside=edge, inside=value)
+    high = 1.0 if k == n or kept(1 - edge) else _border(kept, outside=1 - edge, inside=value)
+    return Interval(value, low, high)
+
+
 def bootstrap_median(values: torch.Tensor, rng: torch.Generator, level: float = 0.95, draws: int = 1000) -> Interval:
     """Bound the median of values (n,), which may be infinite, by the percentiles of medians of resamples.
 
@@ -111,9 +135,13 @@ def _log_likelihood(k: int, n: int, p: float) -> float:
 
 def _crossing(k: int, n: int, bar: float, *, outside: float, inside: float) -> float:
     """Bisect for the p where the log-likelihood falls to `bar`; the end outside is returned, so the cover is kept."""
+    return _border(lambda p: _log_likelihood(k, n, p) > bar, outside=outside, inside=inside)
+
+
+def _border(kept: Callable[[float], bool], *, outside: float, inside: float) -> float:
     for _ in range(60):
         middle = (outside + inside) / 2
-        if _log_likelihood(k, n, middle) > bar:
+        if kept(middle):
             inside = middle
         else:
             outside = middle

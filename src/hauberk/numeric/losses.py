@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import torch
 
 Tensor = torch.Tensor
-LossName: TypeAlias = Literal["ce", "margin", "dlr"]
+LossName: TypeAlias = Literal["ce", "margin", "dlr", "probability-margin"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,21 @@ def margin(logits: Tensor, labels: Tensor) -> Climb:
     return Climb((rival - own).squeeze(1), slope)
 
 
+def probability_margin(logits: Tensor, labels: Tensor) -> Climb:
+    """Difference of probabilities: best other class − label, between −1 and 1.
+
+    Source: Xie et al. 2024, arXiv:2411.15210. Where the model is sure of the label its slope dies away.
+    """
+    column = labels.unsqueeze(1)
+    chances = torch.softmax(logits, dim=1)
+    own = chances.gather(1, column)
+    rival, which = _others(chances, column).max(1, keepdim=True)
+    # d(p_r − p_y)/dz_j = p_r [j = r] − p_y [j = y] − (p_r − p_y) p_j; a shift of all logits changes nothing, so the
+    # slope sums to 0 and the label's own share, where 1 − p_y cancels, is the rest.
+    slope = (-(rival - own) * chances).scatter_add(1, which, rival).scatter(1, column, 0.0)
+    return Climb((rival - own).squeeze(1), slope.scatter(1, column, -slope.sum(1, keepdim=True)))
+
+
 def dlr(logits: Tensor, labels: Tensor) -> Climb:
     """Difference of logits ratio: margin / (highest − third highest logit); does not change with the logits' scale.
 
@@ -89,21 +104,22 @@ def dlr(logits: Tensor, labels: Tensor) -> Climb:
 
 
 def dlr_towards(logits: Tensor, labels: Tensor, wanted: Tensor) -> Climb:
-    """Targeted DLR: (wanted − label) / (highest − mean of third and fourth); with three classes the third alone.
+    """Targeted DLR: (wanted − label) / (highest − mean of third and fourth).
 
-    wanted: (n,) int64, the class to reach. With two classes: the margin. Source: Croce & Hein 2020, equation 7.
+    wanted: (n,) int64, the class to reach. With three classes the mean is of the second and the third: the third alone
+    would leave no slope where the label is highest and `wanted` lowest. With two: the margin.
+    Source: Croce & Hein 2020, equation 7.
     """
     if logits.shape[1] < 3:
         return margin(logits, labels)
     top, where = logits.topk(min(4, logits.shape[1]), dim=1)
-    lower = top.shape[1] - 2
-    spread = (top[:, :1] - top[:, 2:].mean(1, keepdim=True)).clamp(min=torch.finfo(logits.dtype).eps)
+    spread = (top[:, :1] - top[:, -2:].mean(1, keepdim=True)).clamp(min=torch.finfo(logits.dtype).eps)
     goal, column = wanted.unsqueeze(1), labels.unsqueeze(1)
     value = (logits.gather(1, goal) - logits.gather(1, column)) / spread
     slope = torch.zeros_like(logits).scatter_add(1, goal, 1 / spread).scatter_add(1, column, -1 / spread)
     pull = value / spread
     slope = slope.scatter_add(1, where[:, :1], -pull)
-    return Climb(value.squeeze(1), slope.scatter_add(1, where[:, 2:], (pull / lower).expand(-1, lower)))
+    return Climb(value.squeeze(1), slope.scatter_add(1, where[:, -2:], (pull / 2).expand(-1, 2)))
 
 
 def lead(logits: Tensor, labels: Tensor) -> Tensor:
@@ -124,6 +140,12 @@ def _margin(logits: Tensor, aim: Aim) -> Climb:
     return margin(logits, aim.labels) if aim.wanted is None else _negative(margin(logits, aim.wanted))
 
 
+def _probability_margin(logits: Tensor, aim: Aim) -> Climb:
+    if aim.wanted is None:
+        return probability_margin(logits, aim.labels)
+    return _negative(probability_margin(logits, aim.wanted))
+
+
 def _dlr(logits: Tensor, aim: Aim) -> Climb:
     return dlr(logits, aim.labels) if aim.wanted is None else dlr_towards(logits, aim.labels, aim.wanted)
 
@@ -133,4 +155,9 @@ def _negative(away: Climb) -> Climb:
     return Climb(-away.value, -away.slope)
 
 
-LOSSES: dict[LossName, Loss] = {"ce": _ce, "margin": _margin, "dlr": _dlr}
+LOSSES: dict[LossName, Loss] = {
+    "ce": _ce,
+    "margin": _margin,
+    "dlr": _dlr,
+    "probability-margin": _probability_margin,
+}

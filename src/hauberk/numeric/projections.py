@@ -10,25 +10,39 @@ Tensor = torch.Tensor
 _WIDE = torch.float64
 _ROUNDS = 64
 _EXACT = 1e-6
+_LONGEST = 1e12
+_SPHERE_ROUNDS = 4
 
 
-def onto_l2(move: Tensor, low: Tensor, high: Tensor, radius: float) -> Tensor:
-    """Project moves (n, d) onto {z : ‖z‖₂ ≤ radius, low ≤ z ≤ high}, where low ≤ 0 ≤ high.
+def onto_l2(move: Tensor, low: Tensor, high: Tensor, radius: float | Tensor) -> Tensor:
+    """Project moves (n, d) onto {z : ‖z‖₂ ≤ radius, low ≤ z ≤ high}, where low ≤ 0 ≤ high; a radius for all or (n, 1).
 
     By the optimality conditions z = clip(t · move, low, high) for one t in [0, 1] per row. With the clipped
     coordinates held, ‖z‖ = radius gives t in closed form; starting from t = radius / ‖move‖ (nothing clipped) the
     clipped set only grows, so the rounds are finite and each stays inside the ball.
     """
     boxed = torch.minimum(torch.maximum(move, low), high)
-    if bool((torch.linalg.vector_norm(boxed, dim=1) <= radius).all()):
+    if bool((torch.linalg.vector_norm(boxed, dim=1, keepdim=True) <= radius).all()):
         return boxed
-    return _shrink_l2(move, low, high, radius)
+    return _scaled(move, low, high, radius, longest=1.0)
 
 
-def _shrink_l2(move: Tensor, low: Tensor, high: Tensor, radius: float) -> Tensor:
-    share = (radius / torch.linalg.vector_norm(move, dim=1, keepdim=True)).clamp(max=1.0)
+def onto_sphere(move: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> Tensor:
+    """Shorten or lengthen moves (n, d) to ‖clip(t · move, low, high)‖₂ = radius (n, 1), as far as the box lets them.
+
+    A few rounds only: the norm is never above the radius, and short of it by a few per mille where much is clipped.
+    """
+    return _scaled(move, low, high, radius, longest=_LONGEST, rounds=_SPHERE_ROUNDS)
+
+
+def _scaled(
+    move: Tensor, low: Tensor, high: Tensor, radius: float | Tensor, longest: float, rounds: int = _ROUNDS
+) -> Tensor:
+    """Return clip(t · move, low, high) of norm `radius`, t ≤ longest."""
+    length = torch.linalg.vector_norm(move, dim=1, keepdim=True)
+    share = (radius / length.clamp(min=torch.finfo(move.dtype).tiny)).clamp(max=longest)
     held = torch.zeros((), dtype=torch.long, device=move.device)
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         scaled = move * share
         point = torch.minimum(torch.maximum(scaled, low), high)
         clipped = point != scaled
@@ -39,26 +53,26 @@ def _shrink_l2(move: Tensor, low: Tensor, high: Tensor, radius: float) -> Tensor
         fixed = point.masked_fill(~clipped, 0).square().sum(1, keepdim=True, dtype=_WIDE)
         free = move.masked_fill(clipped, 0).square().sum(1, keepdim=True, dtype=_WIDE)
         grown = ((radius * radius - fixed).clamp(min=0) / free.clamp(min=torch.finfo(_WIDE).tiny)).sqrt()
-        share = torch.maximum(share, grown.clamp(max=1.0).to(share.dtype))
+        share = torch.maximum(share, grown.clamp(max=longest).to(share.dtype))
     return point
 
 
-def onto_l1(move: Tensor, low: Tensor, high: Tensor, radius: float) -> Tensor:
-    """Project moves (n, d) onto {z : ‖z‖₁ ≤ radius, low ≤ z ≤ high}, where low ≤ 0 ≤ high.
+def onto_l1(move: Tensor, low: Tensor, high: Tensor, radius: float | Tensor) -> Tensor:
+    """Project moves (n, d) onto {z : ‖z‖₁ ≤ radius, low ≤ z ≤ high}, where low ≤ 0 ≤ high; a radius for all or (n, 1).
 
     Source: Croce & Hein 2021, arXiv:2103.01208, Proposition 2.1: |z| = clip(|move| − λ, 0, room), where room is how far
     the box lets each coordinate go.
     """
     boxed = torch.minimum(torch.maximum(move, low), high)
     room = boxed.abs()
-    if bool((room.sum(1) <= radius).all()):
+    if bool((room.sum(1, keepdim=True) <= radius).all()):
         return boxed
     size = move.abs()
     level = _l1_level(size, room, radius)
     return torch.minimum((size - level).clamp_(min=0), room).copysign(move)
 
 
-def _l1_level(size: Tensor, room: Tensor, radius: float) -> Tensor:
+def _l1_level(size: Tensor, room: Tensor, radius: float | Tensor) -> Tensor:
     """Find λ (n, 1) ≥ 0 with Σ clip(size − λ, 0, room) = radius; 0 where the sum is no larger even there.
 
     The sum falls with λ and is linear between breakpoints, so a Newton step from the right piece is exact; a step that
@@ -81,14 +95,18 @@ def _l1_level(size: Tensor, room: Tensor, radius: float) -> Tensor:
     return level.to(size.dtype)
 
 
-def onto_l0(move: Tensor, low: Tensor, high: Tensor, count: int) -> Tensor:
-    """Project moves (n, d) onto {z : at most `count` coordinates differ from 0, low ≤ z ≤ high}.
+def onto_l0(move: Tensor, low: Tensor, high: Tensor, count: int | Tensor) -> Tensor:
+    """Project moves (n, d) onto {z : at most `count` coordinates differ from 0, low ≤ z ≤ high}; one for all or (n, 1).
 
     A coordinate that moves saves move² − (move − z)² of the squared distance: the largest savings stay.
     """
     boxed = torch.minimum(torch.maximum(move, low), high)
-    if count >= move.shape[1]:
+    most = count if isinstance(count, int) else int(count.amax()) if len(move) else 0
+    if isinstance(count, int) and most >= move.shape[1]:
         return boxed
     saved = boxed * (2 * move - boxed)
-    keep = saved.topk(count, dim=1).indices
-    return torch.zeros_like(boxed).scatter(1, keep, boxed.gather(1, keep))
+    keep = saved.topk(min(most, move.shape[1]), dim=1).indices
+    kept = boxed.gather(1, keep)
+    if not isinstance(count, int):
+        kept = kept.masked_fill(torch.arange(keep.shape[1], device=move.device) >= count, 0.0)
+    return torch.zeros_like(boxed).scatter(1, keep, kept)

@@ -1,4 +1,4 @@
-"""What rows of a table may become: ranges, whole numbers, categories, directions, groups, and few changes at once."""
+"""What rows of a table may become: ranges, whole numbers, categories, directions, groups, relations, few changes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 
 from hauberk.core.schema import Column
 from hauberk.core.threat import Constraints
+from hauberk.numeric.links import Links, Slack, links
 
 Tensor = torch.Tensor
 
@@ -20,7 +21,8 @@ class Rows:
 
     center: (n, d) the clean rows. lower, upper: (n, d) what each value may be. whole: (d,) whole numbers only.
     units: what changes as one: a column, or the columns of a one-hot group, as indices. unit: (d,) of each column.
-    fixed: (n, units) units of a row that cannot change. changed: how many units may change at once.
+    fixed: (n, units) units of a row that cannot change. changed: how many units may change at once. links: what must
+    hold between the columns of a changed row.
     """
 
     center: Tensor
@@ -31,12 +33,14 @@ class Rows:
     unit: Tensor
     fixed: Tensor
     changed: int
+    links: Links
 
     def project(self, x: Tensor) -> Tensor:
         """Return a near allowed row for each of x (n, d); rows that are allowed come back to the bit.
 
         Values go to the nearest allowed one, a group to its largest member; of too many changes the largest stay,
-        measured in shares of their range. A value that is no number goes back to the clean one.
+        measured in shares of their range. A value that is no number goes back to the clean one. Where a relation is
+        then broken other columns make up for it; a row for which no way is found goes back to the clean one.
         """
         point = torch.where(x.isnan(), self.center, x)
         point = torch.where(self.whole, point.round(), point)
@@ -46,13 +50,13 @@ class Rows:
         for index, columns in enumerate(self.units):
             if len(columns) > 1:
                 point[:, list(columns)] = self._hot(x, index)
-        return self._few(point)
+        return self._linked(self._few(point))
 
     def contains(self, x: Tensor) -> Tensor:
         """Tell which rows (n,) of x (n, d) are allowed."""
         ranged = (x >= self.lower) & (x <= self.upper) & (~self.whole | (x == x.round()))
         fine = (ranged | (x == self.center)).all(1) & (self.distance(x) <= self.changed)
-        fine &= ~(self.moved(x) & self.fixed).any(1)
+        fine &= ~(self.moved(x) & self.fixed).any(1) & (self.links.hold(x) | (x == self.center).all(1))
         for columns in self.units:
             if len(columns) > 1:
                 part, clean = x[:, list(columns)], self.center[:, list(columns)]
@@ -81,7 +85,23 @@ class Rows:
         """Return the set of these samples (m,), which may repeat."""
         rows = (part[index] for part in (self.center, self.lower, self.upper))
         center, lower, upper = rows
-        return Rows(center, lower, upper, self.whole, self.units, self.unit, self.fixed[index], self.changed)
+        return Rows(
+            center, lower, upper, self.whole, self.units, self.unit, self.fixed[index], self.changed, self.links
+        )
+
+    def _linked(self, point: Tensor) -> Tensor:
+        """Mend rows that break a relation, and give up those that cannot be."""
+        broken = (~self.links.hold(point) & (point != self.center).any(1)).nonzero().squeeze(1)
+        if not len(broken):
+            return point
+        here = self.take(broken)
+        single = torch.tensor([len(columns) == 1 for columns in self.units])[self.unit]
+        free = single & ~here.fixed[:, here.unit]
+        mended = self.links.mend(
+            point[broken], Slack(here.center, here.lower, here.upper, here.whole, free, here.changed)
+        )
+        fine = here.contains(mended)
+        return point.index_copy(0, broken, torch.where(fine.unsqueeze(1), mended, here.center))
 
     def _by_unit(self, values: Tensor) -> Tensor:
         """Return the largest value (n, d) ≥ 0 of each unit (n, units)."""
@@ -134,7 +154,7 @@ def rows(constraints: Constraints, x: Tensor, bounds: tuple[float, float]) -> Ro
     lower, upper = torch.where(impossible, x, lower), torch.where(impossible, x, upper)
     fixed = torch.tensor(frozen, device=x.device).expand(len(x), -1) | _stuck(lower, upper, x, units)
     limit = len(units) if constraints.changed is None else constraints.changed
-    return Rows(x, lower, upper, whole, units, unit, fixed, limit)
+    return Rows(x, lower, upper, whole, units, unit, fixed, limit, links(constraints))
 
 
 def _where(constraints: Constraints, x: Tensor, rule: Callable[[Column], bool]) -> Tensor:
