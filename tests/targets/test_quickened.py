@@ -9,7 +9,6 @@ from hauberk.attacks.evasion.pgd import PGD
 from hauberk.core.threat import Ball, Threat
 from hauberk.targets import from_torch
 
-
 HALF = Threat(name="half", ball=Ball("linf", 0.5))
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
 import torch
 
-from hauberk.core.errors import BudgetSpent, DataError, HauberkError, TargetError
+from hauberk.core.errors import BudgetSpent, DataError, HauberkError, TargetError, TargetMemory
 from hauberk.core.protocols import TargetSpec
 from hauberk.targets.answers import Answers, Form, read
 from hauberk.targets.deadline import within
 
 Result = TypeVar("Result")
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "bad allocation", "std::bad_alloc")
+"""How torch on a CPU and other runtimes say it; torch on an accelerator has an exception of its own."""
 BATCH_VALUES, BATCH_INPUTS = 1 << 22, 4096
 """An answer is asked of at most so many input values (16 MiB in float32) and inputs at once."""
 
@@ -63,9 +66,16 @@ class Guard:
         self.check(x)
         if len(x) == 0:
             return torch.zeros(0, self.spec.classes, device=x.device)
-        parts, first = [], 0
-        for part in torch.split(x.detach().to(torch.float32), self.batch):
-            raw = self._answer(answer, part)
+        x, parts, first = x.detach().to(torch.float32), [], 0
+        while first < len(x):
+            part = x[first : first + self.batch]
+            try:
+                raw = self._answer(answer, part)
+            except TargetMemory:
+                if len(part) == 1:
+                    raise
+                self._batch = math.ceil(len(part) / 2)
+                continue
             scores, form = read(raw, len(part), self._form, self.where, first)
             self._learn(form)
             parts.append(scores.to(x.device))
@@ -87,12 +97,21 @@ class Guard:
         return (x - mean.to(x).view(channels)) / std.to(x).view(channels)
 
     def call(self, work: Callable[[], Result]) -> Result:
-        """Run a piece of the user's code in time; whatever it raises becomes a TargetError that chains it."""
+        """Run a piece of the user's code in time; whatever it raises becomes a TargetError that chains it.
+
+        Where memory was short it is a TargetMemory.
+        """
         try:
             return within(self._seconds, work, self.where)
         except HauberkError:
             raise
         except (Exception, SystemExit) as error:
+            if _out_of_memory(error):
+                raise TargetMemory(
+                    "memory is too small for this many inputs at once",
+                    where=self.where,
+                    fix="free memory, or use a machine or an accelerator with more",
+                ) from error
             raise TargetError(f"raised {type(error).__name__}: {error}", where=self.where) from error
 
     def check(self, x: torch.Tensor) -> None:
@@ -148,3 +167,9 @@ class Guard:
             self.note("its scores were read as probabilities, because its rows sum to 1")
         self._form = form
         self.spec = msgspec.structs.replace(self.spec, classes=form.classes, answers=form.answers or self.spec.answers)
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _NO_MEMORY)

@@ -12,6 +12,7 @@ import torch
 from hauberk.core.errors import ProjectError
 from hauberk.core.project import ModelSection
 from hauberk.core.protocols import TargetSpec
+from hauberk.numeric.bpda import Step
 from hauberk.targets.guarded import Guard
 
 TRUST_NOTE = "loaded with trust = true: the file could run code on load"
@@ -25,7 +26,7 @@ class Hints:
     """What the data and the run say of the model, where its section does not.
 
     samples: a few real inputs (n, *shape) to probe with; without them the probe draws from the bounds.
-    made: the object that a "module:callable" source gave.
+    made: the object that a "module:callable" source gave. before: what happens to an input ahead of the model.
     """
 
     shape: tuple[int, ...] | None = None
@@ -34,6 +35,7 @@ class Hints:
     device: Device = "auto"
     samples: torch.Tensor | None = None
     made: object = None
+    before: Step | None = None
 
 
 def spec_of(section: ModelSection, hints: Hints, kind: str, digest: str = "", *notes: str) -> TargetSpec:

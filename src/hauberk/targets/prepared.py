@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from hauberk.core.errors import ProjectError
+from hauberk.numeric.bpda import Step
 from hauberk.targets.answers import Answers
 
 _LEAST = 1e-30
@@ -15,6 +16,7 @@ _LEAST = 1e-30
 class Prepared(nn.Module):
     """Normalise by mean and std per channel, run the network, and read its answer as logits.
 
+    before: a step of the deployment's own ahead of all this, such as compression; it sees inputs within bounds.
     answers: what the network gives. Logits pass as they are; probabilities become their logarithms, whose softmax they
     are; one column of a binary network becomes two.
     """
@@ -23,7 +25,12 @@ class Prepared(nn.Module):
     std: torch.Tensor
 
     def __init__(
-        self, net: nn.Module, mean: tuple[float, ...] = (), std: tuple[float, ...] = (), answers: Answers = "logits"
+        self,
+        net: nn.Module,
+        mean: tuple[float, ...] = (),
+        std: tuple[float, ...] = (),
+        answers: Answers = "logits",
+        before: Step | None = None,
     ) -> None:
         super().__init__()
         if any(value <= 0 for value in std):
@@ -31,7 +38,7 @@ class Prepared(nn.Module):
         if mean and std and len(mean) != len(std) and 1 not in (len(mean), len(std)):
             raise ProjectError(f"{len(mean)} means and {len(std)} standard deviations", where="model.mean")
         like = next((p for p in (*net.parameters(), *net.buffers()) if p.is_floating_point()), torch.zeros(()))
-        self.net = net
+        self.net, self.before = net, before
         self.answers: Answers = answers
         self.channels_last = False
         self.normalised = bool(mean or std)
@@ -40,6 +47,7 @@ class Prepared(nn.Module):
 
     def scores(self, x: torch.Tensor) -> torch.Tensor:
         """Give the network's own answer to x (n, *shape)."""
+        x = x if self.before is None else self.before(x)
         x = x.to(self.mean)  # the network's device and type; the same tensor where they are already right
         if self.normalised:
             channels = (-1, *(1 for _ in x.shape[2:]))

@@ -16,6 +16,7 @@ from hauberk.core.project import ModelSection
 from hauberk.core.protocols import TargetSpec
 from hauberk.core.sources import made
 from hauberk.crypto.digests import of_file
+from hauberk.numeric.bpda import Step
 from hauberk.targets.answers import Answers
 from hauberk.targets.fingerprints import of_state
 from hauberk.targets.fitting import fit, started_anew
@@ -60,12 +61,13 @@ class PyTorch:
         if not isinstance(net, nn.Module):
             origin = section.factory or section.source
             raise ProjectError(f"{origin} gave a {type(net).__name__}, not a torch module", where="model")
+        notes = _mode(net) if hints.made is not None else ()
         net = _copied(net)
         if hints.made is None:
             load_weights(net, folder / section.source)
             digest = of_file(folder / section.source)
-        spec = spec_of(section, hints, "pytorch", digest or of_state(net))
-        return cls(_prepared(net, section.mean, section.std, hints.device, spec), guard_of(section, spec, hints))
+        spec = spec_of(section, hints, "pytorch", digest or of_state(net), *notes)
+        return cls(_prepared(net, section, hints, spec), guard_of(section, spec, hints))
 
     @property
     def spec(self) -> TargetSpec:
@@ -145,12 +147,15 @@ def from_torch(
     labels: tuple[str, ...] = (),
     device: Device = "auto",
     timeout: float | None = None,
+    before: Step | None = None,
 ) -> PyTorch:
     """Make a target of a torch module in memory; what is not said of it is learned from the first input.
 
     net: (n, *shape) → (n, classes); copied, the given one is not changed. bounds: of every input value.
     mean, std: per channel, applied before the network. answers: None to tell logits from probabilities by their sums.
-    timeout: seconds one answer may take. Raises ProjectError where these contradict each other.
+    timeout: seconds one answer may take. before: what the deployment does to an input ahead of all this, such as
+    compression; wrap it with `numeric.bpda.straight_through` where it has no useful gradient.
+    Raises ProjectError where these contradict each other.
     """
     section = ModelSection(
         source=name or type(net).__name__,
@@ -163,17 +168,23 @@ def from_torch(
         std=std,
         timeout=timeout or 0.0,
     )
-    return PyTorch.open(section, Path(), Hints(made=net, device=device))
+    return PyTorch.open(section, Path(), Hints(made=net, device=device, before=before))
 
 
-def _prepared(
-    net: nn.Module, mean: tuple[float, ...], std: tuple[float, ...], device: Device, spec: TargetSpec
-) -> Prepared:
+def _prepared(net: nn.Module, section: ModelSection, hints: Hints, spec: TargetSpec) -> Prepared:
     if spec.answers == "labels":
         raise ProjectError(
             "a torch module gives scores, not labels", where="model.answers", fix='kind = "python_callable"'
         )
-    return Prepared(net.to(device_of(device)), mean, std, spec.answers)
+    return Prepared(net.to(device_of(hints.device)), section.mean, section.std, spec.answers, hints.before)
+
+
+def _mode(net: nn.Module) -> tuple[str, ...]:
+    """Say where a network in training mode would answer otherwise than the one that is asked."""
+    moody = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
+    if any(part.training and isinstance(part, moody) for part in net.modules()):
+        return ("it was given in training mode and is asked in evaluation mode",)
+    return ()
 
 
 def _copied(net: nn.Module) -> nn.Module:

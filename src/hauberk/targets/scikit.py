@@ -18,9 +18,11 @@ from hauberk.core.errors import DataError, ProjectError
 from hauberk.core.project import ModelSection
 from hauberk.core.protocols import TargetSpec
 from hauberk.crypto.digests import of_file
+from hauberk.numeric.tree import Forest
 from hauberk.targets.answers import Answers
 from hauberk.targets.estimator_files import load_estimator
 from hauberk.targets.fingerprints import of_object
+from hauberk.targets.forests import forest_of
 from hauberk.targets.guarded import Guard
 from hauberk.targets.hints import Hints, guard_of, spec_of
 
@@ -60,9 +62,11 @@ class Scikit:
         extra="models",
     )
 
-    def __init__(self, model: Estimator, guard: Guard, answers: Answers, columns: tuple[int, ...]) -> None:
+    def __init__(
+        self, model: Estimator, guard: Guard, answers: Answers, columns: tuple[int, ...], *, plain: bool = True
+    ) -> None:
         self.guard = guard
-        self._model, self._answers, self._columns = model, answers, columns
+        self._model, self._answers, self._columns, self._plain = model, answers, columns, plain
 
     @classmethod
     def open(cls, section: ModelSection, folder: Path, hints: Hints) -> Scikit:
@@ -88,7 +92,8 @@ class Scikit:
         classes = spec.classes or max(len(model.classes_), *(c + 1 for c in columns))
         labels = spec.labels or _names(model, columns)
         spec = msgspec.structs.replace(spec, classes=classes, labels=labels)
-        return cls(model, guard_of(section, spec, hints, standardise=True), answers, columns)
+        guard = guard_of(section, spec, hints, standardise=True)
+        return _with_powers(model, guard, answers, columns, plain=not (section.mean or section.std))
 
     @property
     def spec(self) -> TargetSpec:
@@ -135,7 +140,29 @@ class Scikit:
             self.guard.call(lambda: model.fit(rows, y.cpu().numpy()))
         spec = msgspec.structs.replace(self.spec, name=f"{self.spec.name} refitted", digest=of_object(model), notes=())
         columns = tuple(int(label) for label in model.classes_)
-        return Scikit(model, self.guard.fresh(spec), self._answers, columns)
+        return _with_powers(model, self.guard.fresh(spec), self._answers, columns, plain=self._plain)
+
+
+class _Trees(Scikit):
+    """A tree ensemble whose trees could be read."""
+
+    def __init__(
+        self, model: Estimator, guard: Guard, answers: Answers, columns: tuple[int, ...], forest: Forest
+    ) -> None:
+        super().__init__(model, guard, answers, columns)
+        self._forest = forest
+
+    def trees(self) -> Forest:
+        """Return its trees."""
+        return self._forest
+
+
+def _with_powers(model: Estimator, guard: Guard, answers: Answers, columns: tuple[int, ...], *, plain: bool) -> Scikit:
+    """Make the target; plain: the model sees inputs as they are, so that its thresholds are in their units."""
+    found = forest_of(model) if plain and columns == tuple(range(guard.spec.classes)) else None
+    if found is None:
+        return Scikit(model, guard, answers, columns, plain=plain)
+    return _Trees(model, guard, answers, columns, found)
 
 
 def from_sklearn(
