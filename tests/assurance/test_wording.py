@@ -53,7 +53,7 @@ def test_who_is_trusted(full):
     assert [wording.trust(row) for row in (clean, pixels, strokes, queries)] == [
         "",
         "",
-        "2 of 2 self-checks failed",
+        "upper bound, not trusted: 2 of 2 self-checks failed",
         "unchecked: no self-check was made",
     ]
 

@@ -343,3 +343,24 @@ def test_a_rank_the_target_has_no_class_for_is_left_out():
     rounds = (Round(LOSSES["ce"], 3, 1), Round(LOSSES["ce"], 3, 2))
     drive(March(), Plan(rounds=rounds), target, x, y, BALL, rng(), EVERY)
     assert sum(target.looks) == 1 + 4
+
+
+def test_the_last_point_is_returned_unseen_whatever_was_met_on_the_way():
+    """0.55 marches away to the left across 0.5 and on: the last point is the farthest, and it costs no look."""
+    target = Line()
+    x = torch.tensor([[0.55, 0.5], [0.9, 0.5]])
+    plan = Plan(rounds=(Round(LOSSES["ce"], 4),), keep="last")
+    found = drive(March(), plan, target, x, torch.tensor([1, 1]), BALL, rng(0), EVERY)
+    assert torch.allclose(found[:, 0], x[:, 0] - 0.04, atol=1e-6)
+    assert target.looks == target.gradients == [2, 2, 2, 2]
+
+
+def test_a_lens_may_change_from_step_to_step():
+    seen = []
+
+    def lens(index):
+        return (lambda points, _: seen.append(index) or points) if index % 2 else None
+
+    plan = Plan(rounds=(Round(LOSSES["ce"], 4, lens=lens),), keep="last")
+    drive(March(), plan, Line(), torch.tensor([[0.9, 0.5]]), torch.tensor([1]), BALL, rng(0), EVERY)
+    assert seen == [1, 3]

@@ -16,7 +16,7 @@ from hauberk.core.errors import ProjectError, UnknownName, UsageError, nearest
 from hauberk.core.evidence import Entry, Evidence, Measurement, Scalar
 from hauberk.core.policy import Requirement
 from hauberk.core.progress import Silent
-from hauberk.core.project import DataSection, ModelSection, Project, RunSection, ThreatSection, read
+from hauberk.core.project import DataSection, ModelSection, Profile, Project, RunSection, ThreatSection, read
 from hauberk.core.protocols import Dataset, Progress, Receipt, Target
 from hauberk.core.provenance import Clock, Stamp, utc_now
 from hauberk.core.report import Report
@@ -57,6 +57,8 @@ def attack(
         norm=threat.ball.norm if threat.ball else None,
         radius=threat.ball.radius if threat.ball else None,
         changed=threat.constraints.changed if threat.constraints else None,
+        patch=threat.patch,
+        transform=threat.transform,
         queries=threat.queries,
         poison_rate=threat.poison_rate,
         target_class=threat.target_class,
@@ -80,6 +82,7 @@ def attack_project(
     queries: int | None = None,
     samples: int | None = None,
     precision: float | None = None,
+    profile: Profile | None = None,
     settings: Mapping[str, Scalar] | None = None,
     command: str = "hauberk.attack",
     progress: Progress = _SILENT,
@@ -91,7 +94,7 @@ def attack_project(
     """
     chosen = _chosen(project, threats, norm, radius)
     given = {"attacks": attacks or None, "norm": norm, "radius": radius, "queries": queries}
-    given |= {"samples": samples, "precision": precision}
+    given |= {"samples": samples, "precision": precision, "profile": profile}
     changes: dict[str, object] = {key: value for key, value in given.items() if value is not None}
     if settings and len(attacks) != 1:
         raise UsageError("--set needs exactly one --attack", fix="say which attack the setting is of")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -17,9 +17,9 @@ from hauberk.api.subject import Subject, open_subject, threads_for
 from hauberk.api.threats import Setting, work
 from hauberk.core.encoding import canonical
 from hauberk.core.errors import TargetError, UnknownName, UsageError, nearest
-from hauberk.core.evidence import Entry, Skipped
+from hauberk.core.evidence import Entry, Scalar, Skipped
 from hauberk.core.progress import Silent
-from hauberk.core.project import Project, read
+from hauberk.core.project import Profile, Project, read
 from hauberk.core.protocols import Progress
 from hauberk.core.provenance import Clock, Stamp, utc_now
 from hauberk.core.report import Report
@@ -36,6 +36,8 @@ def check(
     resume: bool = False,
     samples: int | None = None,
     precision: float | None = None,
+    decide: bool = False,
+    profile: Profile | None = None,
     only: tuple[str, ...] = (),
     seed: int | None = None,
     store: str | None = None,
@@ -44,7 +46,8 @@ def check(
 ) -> Report:
     """Scan a project, attack its model under each threat, keep the evidence, and return the report.
 
-    resume: go on with the last run that was broken off. samples, precision: instead of what the threats say.
+    resume: go on with the last run that was broken off. samples, precision, decide, profile: instead of what the
+    threats say; decide stops a threat's attack once its figure lies clearly on one side of the policy's bound.
     only: names of threats (or "scan"); the others are named as not tested. store: instead of [store] url.
     Raises UsageError for faults the caller can mend; what fails while measuring is a Skipped in the report.
 
@@ -53,14 +56,16 @@ def check(
     """
     path = Path(folder)
     root = path if path.is_dir() else path.parent
-    project = _changed(read(path), samples=samples, precision=precision, seed=seed, store=store)
+    asked = {"samples": samples, "precision": precision, "decide": decide or None, "profile": profile}
+    asked = {key: value for key, value in asked.items() if value is not None}
+    project = _changed(read(path), asked, seed=seed, store=store)
     _known(project, only)
     subject, fault = _open(project, root)
     stamp = Stamp(clock=clock, seed=project.run.seed, digests=subject.digests if subject else ())
     pieces = tuple(_pieces(project, root, subject, fault, stamp, progress, only))
     with open_store(project.store.url, root, clock=clock) as kept:
         name, before = _unfinished(kept, project) if resume else ("", NOTHING)
-        frame = Frame.open(project, path, _command(path, samples, precision, only, seed), clock=clock, run=name)
+        frame = Frame.open(project, path, _command(path, asked, only, seed), clock=clock, run=name)
         if not name:
             kept.begin(_header(frame))
         run = Run(frame.run, kept, stamp, before)
@@ -82,12 +87,9 @@ def check(
     return msgspec.structs.replace(report, evidence=tuple(run.evidence))
 
 
-def _changed(
-    project: Project, *, samples: int | None, precision: float | None, seed: int | None, store: str | None
-) -> Project:
-    """Return the project with what the caller wants otherwise."""
-    changes = {key: value for key, value in (("samples", samples), ("precision", precision)) if value is not None}
-    threats = {name: msgspec.structs.replace(section, **changes) for name, section in project.threats.items()}
+def _changed(project: Project, asked: Mapping[str, Scalar], *, seed: int | None, store: str | None) -> Project:
+    """Return the project with what the caller wants otherwise; asked: keys of every threat."""
+    threats = {name: msgspec.structs.replace(section, **asked) for name, section in project.threats.items()}
     run = project.run if seed is None else msgspec.structs.replace(project.run, seed=seed)
     kept = project.store if store is None else msgspec.structs.replace(project.store, url=store)
     return msgspec.structs.replace(project, threats=threats, run=run, store=kept)
@@ -109,10 +111,9 @@ def _open(project: Project, root: Path) -> tuple[Subject | None, TargetError | N
         return None, error
 
 
-def _command(path: Path, samples: int | None, precision: float | None, only: tuple[str, ...], seed: int | None) -> str:
+def _command(path: Path, asked: Mapping[str, Scalar], only: tuple[str, ...], seed: int | None) -> str:
     rows = [f"hauberk check {path.as_posix()}"]
-    rows += [f"--samples {samples}"] if samples is not None else []
-    rows += [f"--precision {precision:g}"] if precision is not None else []
+    rows += [f"--{key}" if value is True else f"--{key} {value}" for key, value in asked.items()]
     rows += [f"--only {name}" for name in only]
     rows += [f"--seed {seed}"] if seed is not None else []
     return " ".join(rows)
@@ -160,7 +161,7 @@ def _pieces(
     setting = None
     if subject is not None:
         first = next((name for name in _evasion(project) if not only or name in only), "")
-        setting = Setting(subject, stamp, project.run.seed, progress, project.report.exhibits, first)
+        setting = Setting(subject, stamp, project.run.seed, progress, project.report.exhibits, first, project.policy)
     for name, section in project.threats.items():
         if only and name not in only:
             yield _left_out(name, stamp, "left out by --only")

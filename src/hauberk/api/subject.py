@@ -15,6 +15,7 @@ from hauberk.core.errors import DataError, ProjectError
 from hauberk.core.evidence import Digest
 from hauberk.core.project import Project
 from hauberk.core.protocols import Dataset, Target
+from hauberk.core.schema import Schema
 from hauberk.core.threat import Constraints, Threat
 from hauberk.datasets.opening import open_dataset
 from hauberk.targets.opening import open_target
@@ -94,12 +95,16 @@ def constrained(threat: Threat, changed: int | None, dataset: Dataset) -> Threat
     import msgspec
 
     schema = dataset.spec.schema
-    if threat.family != "evasion" or threat.ball is not None or threat.constraints is not None:
+    if threat.family != "evasion" or threat.kind:
         return threat
     if schema is None:
         raise ProjectError(
             "a threat of family evasion needs norm and radius: the data is not a table",
             where=f"[threats.{threat.name}]",
-            fix='add norm = "linf" and radius = "8/255", or a preset',
+            fix='add norm = "linf" and radius = "8/255", a preset, a patch or a transform',
         )
-    return msgspec.structs.replace(threat, constraints=Constraints(columns=schema.columns, changed=changed))
+    return msgspec.structs.replace(threat, constraints=_constraints(schema, changed))
+
+
+def _constraints(schema: Schema, changed: int | None) -> Constraints:
+    return Constraints(columns=schema.columns, changed=changed, relations=schema.relations)

@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias, cast
 
 from hauberk.api.running import States, Work, key_of
 from hauberk.api.subject import Subject, constrained
+from hauberk.attacks.certifying import certifiable, examine_certified
 from hauberk.attacks.engine import Plan, examine
 from hauberk.attacks.examining_extraction import examine_extraction
 from hauberk.attacks.examining_poisoning import examine_poisoning
@@ -14,6 +15,7 @@ from hauberk.attacks.examining_privacy import examine_privacy
 from hauberk.core.errors import ProjectError
 from hauberk.core.evidence import Entry
 from hauberk.core.plugins import build
+from hauberk.core.policy import Policy
 from hauberk.core.project import ThreatSection
 from hauberk.core.protocols import EvasionAttack, ExtractionAttack, MembershipAttack, PoisoningAttack, Progress
 from hauberk.core.provenance import Stamp
@@ -29,7 +31,11 @@ DEFAULTS: dict[Family, tuple[str, ...]] = {
 
 
 class Setting(NamedTuple):
-    """What all threats of a run share. clean_with: the threat that reports clean accuracy too; empty for each."""
+    """What all threats of a run share.
+
+    clean_with: the threat that reports clean accuracy too; empty for each. policy: what a threat that is to be decided
+    is decided against.
+    """
 
     subject: Subject
     stamp: Stamp
@@ -37,6 +43,7 @@ class Setting(NamedTuple):
     progress: Progress
     exhibits: int = 12
     clean_with: str = ""
+    policy: Policy = Policy()
 
 
 Examine: TypeAlias = Callable[[Setting, Threat, ThreatSection, str, States], Iterable[Entry]]
@@ -75,6 +82,7 @@ def _evasion(run: Setting, threat: Threat, section: ThreatSection, key: str, sta
         profile=section.profile,
         samples=section.samples,
         precision=section.precision,
+        gates=run.policy.bounds("robust_accuracy", threat.name) if section.decide else (),
         curve=section.radii(),
         exhibits=run.exhibits,
         clean=run.clean_with in ("", threat.name),
@@ -91,6 +99,8 @@ def _evasion(run: Setting, threat: Threat, section: ThreatSection, key: str, sta
         step=key,
         resume=states,
     )
+    if threat.knowledge == "white-box" and certifiable(target, threat):
+        yield examine_certified(target, data, threat, stamp=run.stamp, seed=run.seed, samples=section.samples)
 
 
 EXAMINERS: dict[Family, Examine] = {
@@ -114,6 +124,7 @@ def work(name: str, section: ThreatSection, run: Setting) -> Work:
             )
     target, dataset = run.subject
     clean = run.clean_with in ("", name)
-    key = key_of(__version__, threat, section, run.seed, target.spec, dataset.spec.digest, run.exhibits, clean)
+    asked = run.policy.require if section.decide else ()
+    key = key_of(__version__, threat, section, run.seed, target.spec, dataset.spec.digest, run.exhibits, clean, asked)
     examiner = EXAMINERS[threat.family]
     return Work(name, key, lambda states: examiner(run, threat, section, key, states))

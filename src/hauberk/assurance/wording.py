@@ -134,7 +134,7 @@ def trust(row: Measurement) -> str:
         return ""
     passed, failed, unknown = checks(row)
     if failed:
-        return f"{failed} of {passed + failed + unknown} self-checks failed"
+        return f"upper bound, not trusted: {failed} of {passed + failed + unknown} self-checks failed"
     if not row.indicators and row.name.startswith("robust"):
         return "unchecked: no self-check was made"
     if unknown and not passed:

@@ -44,6 +44,7 @@ class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     distance: of the nearest adversarial input found, -1 where none is known.
     curve: per radius of the plan, per sample: robust there. attacked, queries, gradients: per attack.
     strays: candidates outside the set. again, flipped: samples asked again alone, and how many answered otherwise.
+    claimed: per attack, samples it called broken itself; -1 where it says nothing of it.
     """
 
     samples: tuple[int, ...]
@@ -57,6 +58,7 @@ class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     again: int = 0
     flipped: int = 0
     faults: tuple[str, ...] = ()
+    claimed: tuple[int, ...] = ()
     exhibits: tuple[Kept, ...] = ()
 
 
@@ -133,6 +135,7 @@ def examine_chunk(bench: Bench, samples: Samples, part: int, exhibits: int) -> O
         again=again,
         flipped=flipped,
         faults=done.faults,
+        claimed=done.claimed,
         exhibits=_exhibits(bench, samples, clean, adversarial, broken[:exhibits]),
     )
 
@@ -145,7 +148,7 @@ def _nearer(bench: Bench, x: torch.Tensor, y: torch.Tensor, found: torch.Tensor,
     nearest, center, labels = found[broken], x[broken], y[broken]
     where = allowed(bench.threat, center, bench.target.spec.bounds)
     ball = bench.threat.ball
-    if bench.threat.constraints is None and ball is not None and ball.norm != "l0" and _free(bench):
+    if bench.threat.kind == "ball" and ball is not None and ball.norm != "l0" and _free(bench):
         low, high = torch.zeros(len(broken)), torch.ones(len(broken))
         for _ in range(BISECTIONS):
             middle = (low + high) / 2
@@ -171,7 +174,7 @@ def _curve(
     projected. Only the rest is attacked anew.
     """
     own = bench.threat.ball
-    if own is None or bench.threat.constraints is not None:
+    if own is None or bench.threat.kind != "ball":
         return (), nearest
     robust: dict[float, torch.Tensor] = {own.radius: stage < 0}
     wrong_anyway = stage == 0

@@ -13,7 +13,9 @@ from hauberk.attacks.allowed import allowed
 from hauberk.core.protocols import Dataset, TargetSpec
 from hauberk.core.threat import Threat
 from hauberk.numeric.balls import steepest
+from hauberk.numeric.patches import Patches, patches, window
 from hauberk.numeric.rows import Rows, rows
+from hauberk.numeric.transforms import Poses, poses
 
 RIDGE = 0.1
 """Penalty on the standardised inputs: a direction is wanted, not the best fit."""
@@ -78,12 +80,40 @@ def breakable(control: Control, x: torch.Tensor, y: torch.Tensor, threat: Threat
     known = torch.zeros(len(x), dtype=torch.bool)
     for rival in range(control.spec.classes):
         slope = (control.weight[rival] - control.weight[y]).reshape(x.shape)
-        point = _table(rows(threat.constraints, x, control.spec.bounds), slope) if threat.constraints else None
-        if point is None:
-            point = _ball(control, x, slope, threat)
-        found = control.predict(point).argmax(1)
+        found = control.predict(_farthest(control, x, slope, threat)).argmax(1)
         known |= found != y if threat.target_class is None else found == threat.target_class
     return known
+
+
+def _farthest(control: Control, x: torch.Tensor, slope: torch.Tensor, threat: Threat) -> torch.Tensor:
+    """Return the point of the set that a linear function with this slope (n, *shape) prefers, or a good one."""
+    if threat.constraints is not None:
+        return _table(rows(threat.constraints, x, control.spec.bounds), slope)
+    if threat.patch is not None:
+        return _patch(patches(threat.patch, x, control.spec.bounds), slope)
+    if threat.transform is not None:
+        return _pose(poses(threat.transform, x, control.spec.bounds), slope)
+    return _ball(control, x, slope, threat)
+
+
+def _patch(where: Patches, slope: torch.Tensor) -> torch.Tensor:
+    """Fill the rectangle that gains most with the better end of each value's range: the optimum."""
+    best = torch.where(slope > 0, where.upper, where.lower)
+    gain = (slope * (best - where.center)).sum(1)
+    return torch.where(window(where.best(gain), where.sides, best), best, where.center)
+
+
+def _pose(where: Poses, slope: torch.Tensor) -> torch.Tensor:
+    """Go to the ends of each range alone and show the pose that gains most: one changed parameter, not the optimum."""
+    ends = [where.center]
+    for index in where.free():
+        for edge in (where.lower, where.upper):
+            pose = where.center.clone()
+            pose[:, index] = edge[:, index]
+            ends.append(pose)
+    shown = torch.stack([where.project(pose) for pose in ends], 1)
+    gain = (shown * slope.unsqueeze(1)).flatten(2).sum(2)
+    return shown[torch.arange(len(shown)), gain.argmax(1)]
 
 
 def _ball(control: Control, x: torch.Tensor, slope: torch.Tensor, threat: Threat) -> torch.Tensor:

@@ -8,8 +8,9 @@ import msgspec
 import torch
 
 from hauberk.core.errors import BudgetSpent
-from hauberk.core.protocols import Differentiable, Modular, Target, TargetSpec, Trainable
+from hauberk.core.protocols import Differentiable, Ensemble, Modular, Searchable, Target, TargetSpec, Trainable
 from hauberk.core.threat import Knowledge
+from hauberk.numeric.tree import Forest
 
 
 class Ledger:
@@ -62,6 +63,16 @@ class _Gradients(_Seen):
         return self._target.forward(x)
 
 
+class _Searched(_Seen):
+    def search_copy(self, x: torch.Tensor) -> Differentiable | None:
+        """Return the quicker form, counted on the same ledger; this view itself where the target says it is the one."""
+        assert isinstance(self._target, Searchable)
+        found = self._target.search_copy(x)
+        if found is self._target and isinstance(self, Differentiable):
+            return self
+        return None if found is None else _Gradients(found, self._ledger)
+
+
 class _Module(_Gradients):
     def module(self) -> torch.nn.Module:
         """Return a deep copy whose every forward is counted too."""
@@ -88,17 +99,26 @@ class _Training(_Seen):
         return self._target.refit(x, y, rng)
 
 
+class _Trees(_Seen):
+    def trees(self) -> Forest:
+        """Return its trees; who computes on them asks the target nothing."""
+        assert isinstance(self._target, Ensemble)
+        return self._target.trees()
+
+
 def view(target: Target, knowledge: Knowledge, ledger: Ledger) -> Target:
     """Show a target to an attacker: all its powers for white-box, scores for score, labels for decision."""
     if knowledge != "white-box":
         return _Seen(target, ledger, labels_only=knowledge == "decision")
-    kind = _kind(isinstance(target, Differentiable), isinstance(target, Modular), isinstance(target, Trainable))
+    kind = _kind(*(isinstance(target, power) for power in (Differentiable, Modular, Trainable, Ensemble, Searchable)))
     return kind(target, ledger)
 
 
 @cache
-def _kind(gradients: bool, module: bool, refit: bool) -> type[_Seen]:
+def _kind(gradients: bool, module: bool, refit: bool, trees: bool, searched: bool) -> type[_Seen]:
     """Make a class that has just these powers: protocols are recognised by what a class defines."""
     bases: tuple[type[_Seen], ...] = (_Module,) if module else (_Gradients,) if gradients else ()
     bases += (_Training,) if refit else ()
+    bases += (_Trees,) if trees else ()
+    bases += (_Searched,) if searched else ()
     return type("View", bases or (_Seen,), {})

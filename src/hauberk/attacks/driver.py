@@ -11,7 +11,7 @@ import torch
 
 from hauberk.attacks.driving_oracle import Lens, Oracle, Seen, batch_size, fast_bfloat16
 from hauberk.core.errors import DataError, MissingPower, UsageError
-from hauberk.core.protocols import Differentiable, Target
+from hauberk.core.protocols import Differentiable, Searchable, Target
 from hauberk.core.threat import Norm, Threat
 from hauberk.numeric.active import Dataclass, take
 from hauberk.numeric.balls import Region, floor_float32, region
@@ -32,7 +32,10 @@ class Driving:
     draws: looks at each point whose mean is taken, for models that answer at random (expectation over transformation:
     Athalye et al. 2018, arXiv:1707.07397).
     precision: "auto" searches in bfloat16 where it is native and clearly faster (every break is confirmed in float32
-    before it counts), else in float32; a name fixes it, which a result to be repeated on another machine needs.
+    before it counts), else in float32, as does a search for the nearest error; a name fixes it, which a result to be
+    repeated on another machine needs.
+    quick: search with the target's quicker copy where it has one (folded batch norms, channels last); breaks are
+    confirmed on the target itself.
     shrink: share of the batch that must have left before the tensors are copied to a smaller batch, 0–1.
     """
 
@@ -40,6 +43,7 @@ class Driving:
     batch: int | None = None
     draws: int = 1
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    quick: bool = True
     shrink: float = 0.05
 
 
@@ -91,19 +95,22 @@ class Round:
     rank: climb towards the rank-th likeliest other class of the clean input (1 = the likeliest); None: any other.
     A round whose rank the target has no class for is left out.
     blind: tells of a step's index whether its look needs no gradient; there Seen.loss and Seen.gradient are empty.
+    lens: gives the lens of a step's look by its index, where it is not the plan's throughout.
     """
 
     loss: Loss
     steps: int
     rank: int | None = None
     blind: Callable[[int], bool] | None = None
+    lens: Callable[[int], Lens | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The rounds in order and what is kept of them; later rounds see only samples that no earlier one broke.
 
-    keep: "strongest" keeps where the error leads most; "nearest" the error of smallest norm.
+    keep: "strongest" keeps where the error leads most; "nearest" the error of smallest norm; "last" where the search
+    ends, whatever it met on its way: nobody leaves, and no look is confirmed, as nothing counts on this target.
     leave: when a sample leaves an early-stopping search: once it is "broken", or once an error lies "inside" the
     threat's ball (without a ball: never), which a search for the nearest error wants.
     free: search the whole box, the ball only cuts what comes back. norm: of a free search under a threat without ball.
@@ -113,7 +120,7 @@ class Plan:
     """
 
     rounds: tuple[Round, ...]
-    keep: Literal["strongest", "nearest"] = "strongest"
+    keep: Literal["strongest", "nearest", "last"] = "strongest"
     leave: Literal["broken", "inside"] = "broken"
     free: bool = False
     norm: Norm = "l2"
@@ -144,10 +151,11 @@ def drive(
         raise UsageError(f"threat {threat.name} has no ball", fix="give it a norm and a radius")
     _check(target, x, y)
     x, y = x.detach().float(), y.to(x.device)
-    low = threat.queries is None and _low(driving, x.device)
     batch = driving.batch or batch_size(x.shape[1:], x.device)
-    oracle = Oracle(target, batch, low, plan.lens, driving.draws * plan.views, rng)
-    rows = max(1, _BLOCK_VALUES // (plan.width * max(1, math.prod(x.shape[1:]))))
+    searched = _searched(target, x) if driving.quick and threat.queries is None else target
+    low = threat.queries is None and searched is not None and _low(driving, plan, x.device)
+    oracle = Oracle(target, batch, low, plan.lens, driving.draws * plan.views, rng, searched)
+    rows = max(1, _BLOCK_VALUES // max(plan.width * math.prod(x.shape[1:]), target.spec.classes, 1))
     pieces = [
         _block(method, plan, oracle, part, labels, threat, rng, driving)
         for part, labels in zip(torch.split(x, rows), torch.split(y, rows), strict=True)
@@ -163,8 +171,16 @@ def ball_norm(threat: Threat, norms: tuple[str, ...], attack: str) -> Norm:
     return threat.ball.norm
 
 
-def _low(driving: Driving, device: torch.device) -> bool:
-    return driving.precision == "bfloat16" or (driving.precision == "auto" and fast_bfloat16(device))
+def _searched(target: Differentiable, x: Tensor) -> Differentiable | None:
+    """Return the quickest form of the target to search with; None where the model is too small to gain."""
+    return target.search_copy(x) if len(x) and isinstance(target, Searchable) else target
+
+
+def _low(driving: Driving, plan: Plan, device: torch.device) -> bool:
+    """A search for the nearest error lives on the boundary, where bfloat16 tells neither side nor distance."""
+    if driving.precision == "auto":
+        return plan.keep != "nearest" and fast_bfloat16(device)
+    return driving.precision == "bfloat16"
 
 
 def _check(target: Target, x: Tensor, y: Tensor) -> None:
@@ -177,6 +193,10 @@ def _check(target: Target, x: Tensor, y: Tensor) -> None:
         )
     if not target.spec.classes and len(x):
         target.predict(x[:1].detach().float())  # a target may learn what it is from its first answer
+    if target.spec.classes == 1 and len(x):
+        raise DataError("the target has one class: there is no error to look for", where=target.spec.name)
+    if y.is_floating_point():
+        raise DataError(f"labels are {y.dtype}", fix="give class indices as integers")
     if len(y) and not 0 <= int(y.min()) <= int(y.max()) < target.spec.classes:
         raise DataError(
             f"labels reach from {int(y.min())} to {int(y.max())}; the target has {target.spec.classes} classes"
@@ -238,7 +258,8 @@ def _block(
     ranks = None
     for turn in plan.rounds:
         if turn.rank is not None and ranks is None:
-            ranks, left = _ranks(oracle, x, aim), left - 1
+            deepest = max(turn.rank or 0 for turn in plan.rounds)
+            ranks, left = _ranks(oracle, x, aim, deepest), left - 1
         if turn.rank is not None and ranks is not None and turn.rank > ranks.shape[1]:
             continue
         steps = int(min(turn.steps, left - int(plan.last_look)))
@@ -269,10 +290,10 @@ def _aim(y: Tensor, threat: Threat) -> Aim:
     return Aim(y, torch.full_like(y, threat.target_class), strict=True)
 
 
-def _ranks(oracle: Oracle, x: Tensor, aim: Aim) -> Tensor:
-    """Order the other classes of clean inputs (n, classes − 1), the likeliest first."""
+def _ranks(oracle: Oracle, x: Tensor, aim: Aim, deepest: int) -> Tensor:
+    """Order the likeliest other classes of clean inputs (n, deepest), or fewer where the target has no more."""
     logits = oracle.glance(x, aim).logits.scatter(1, aim.labels.unsqueeze(1), -torch.inf)
-    return logits.argsort(1, descending=True)[:, :-1]
+    return logits.topk(min(deepest, logits.shape[1] - 1), dim=1).indices
 
 
 def _search(
@@ -291,10 +312,15 @@ def _search(
     if len(rows) < len(harvest.x):
         state, where, aim = take(state, rows), take(where, rows), take(aim, rows)
     for index in range(turn.steps):
+        asked = oracle if turn.lens is None else replace(oracle, lens=turn.lens(index))
         if turn.blind is not None and turn.blind(index):
-            seen = oracle.glance(state.x, aim)
+            seen = asked.glance(state.x, aim)
         else:
-            seen = _confirmed(oracle, oracle.look(state.x, aim, turn.loss), state.x, aim)
+            seen = asked.look(state.x, aim, turn.loss)
+        if plan.keep == "last":
+            state = method.step(state, seen, Turn(index, turn.steps, where, aim, rng))
+            continue
+        seen = _confirmed(asked, seen, state.x, aim)
         harvest.gather(rows, state.x, seen, where)
         if harvest.early:
             stay = (~harvest.left[rows]).nonzero().squeeze(1)
@@ -304,7 +330,9 @@ def _search(
                 rows = rows[stay]
                 state, seen, where, aim = take(state, stay), take(seen, stay), take(where, stay), take(aim, stay)
         state = method.step(state, seen, Turn(index, turn.steps, where, aim, rng))
-    if plan.last_look:
+    if plan.keep == "last":
+        harvest.x[rows] = state.x
+    elif plan.last_look:
         harvest.gather(rows, state.x, oracle.glance(state.x, aim), where, last=True)
     else:
         _leave_unseen(harvest, rows, state.x)
@@ -317,8 +345,8 @@ def _leave_unseen(harvest: _Harvest, rows: Tensor, x: Tensor) -> None:
 
 
 def _confirmed(oracle: Oracle, seen: Seen, x: Tensor, aim: Aim) -> Seen:
-    """Ask again, plainly and in float32, where a search in bfloat16 or through a lens says that a sample broke."""
-    if (not oracle.low and oracle.lens is None) or not bool(seen.hit.any()):
+    """Ask the target itself, in float32, where a search in bfloat16, through a lens or of a copy found a break."""
+    if oracle.plain or not bool(seen.hit.any()):
         return seen
     rows = seen.hit.nonzero().squeeze(1)
     sure = oracle.glance(x[rows], take(aim, rows))

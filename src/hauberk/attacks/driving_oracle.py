@@ -6,13 +6,13 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TypeAlias
 
 import torch
 
-from hauberk.core.errors import MissingPower, TargetOutput
+from hauberk.core.errors import MissingPower, TargetMemory, TargetOutput
 from hauberk.core.protocols import Differentiable
 from hauberk.numeric.losses import Aim, Climb, Loss
 
@@ -50,7 +50,7 @@ class Oracle:
     """A target as the driver asks it.
 
     batch: inputs per forward. low: search in bfloat16. lens: what a look sees points through. draws: looks whose mean
-    is taken. rng: of the lens.
+    is taken. rng: of the lens. searched: a quicker form of the target that looks are taken at; None for itself.
     """
 
     target: Differentiable
@@ -59,23 +59,34 @@ class Oracle:
     lens: Lens | None = None
     draws: int = 1
     rng: torch.Generator | None = None
+    searched: Differentiable | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether a look sees just what counts: the target itself, in float32, without a lens."""
+        return not self.low and self.lens is None and self.searched in (None, self.target)
 
     def look(self, x: Tensor, aim: Aim, loss: Loss) -> Seen:
         """Ask for logits and the gradient of `loss` at x (n, *shape); parameters get no gradient."""
-        logits, values, slopes = [], [], []
+        parts = []
         for piece, (labels, wanted) in _pieces(x, aim, self.batch):
             part = Aim(labels, wanted, aim.strict)
-            scores, value, slope = self._mean(piece, part, loss) if self.draws > 1 else self._once(piece, part, loss)
-            logits.append(scores)
-            values.append(value)
-            slopes.append(slope)
-        return self._seen(_joined(logits), aim, _joined(values), _joined(slopes))
+            try:
+                parts.append(self._mean(piece, part, loss) if self.draws > 1 else self._once(piece, part, loss))
+            except TargetMemory:
+                if len(piece) == 1:
+                    raise
+                return replace(self, batch=math.ceil(len(piece) / 2)).look(x, aim, loss)
+        logits, values, slopes = (_joined(list(column)) for column in zip(*parts, strict=True))
+        return self._seen(logits, aim, values, slopes)
 
     def _once(self, x: Tensor, aim: Aim, loss: Loss) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits, loss and gradient of one look at a piece that fits one forward."""
         point = x.detach().requires_grad_(True)
         with torch.enable_grad(), self._dtype(x.device):
-            raw = self.target.forward(point if self.lens is None or self.rng is None else self.lens(point, self.rng))
+            raw = (self.searched or self.target).forward(
+                point if self.lens is None or self.rng is None else self.lens(point, self.rng)
+            )
         scores = self._checked(raw, len(x))
         climb = loss(scores, aim)
         return scores, climb.value, _input_gradient(raw, point, climb)
@@ -92,8 +103,13 @@ class Oracle:
         """Ask for logits alone, in float32: the word that counts before a sample leaves."""
         logits = []
         for piece, _ in _pieces(x, aim, self.batch):
-            with torch.no_grad():
-                logits.append(self._checked(self.target.forward(piece), len(piece)))
+            try:
+                with torch.no_grad():
+                    logits.append(self._checked(self.target.forward(piece), len(piece)))
+            except TargetMemory:
+                if len(piece) == 1:
+                    raise
+                return replace(self, batch=math.ceil(len(piece) / 2)).glance(x, aim)
         nothing = x.new_empty(len(x), 0)
         return self._seen(_joined(logits), aim, nothing, nothing)
 

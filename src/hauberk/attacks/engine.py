@@ -12,7 +12,8 @@ import torch
 from hauberk.attacks.cascade import Lacking, Profile, choose, title
 from hauberk.attacks.chunks import Bench, Outcome, examine_chunk, samples_at, stream
 from hauberk.attacks.tally import Scope, exhibits, measured, robust
-from hauberk.attacks.trust import Trial, examined
+from hauberk.attacks.trials import Trial
+from hauberk.attacks.trust import examined
 from hauberk.core.encoding import canonical, decode
 from hauberk.core.errors import BudgetSpent, DataError, MeasurementError
 from hauberk.core.evidence import Checkpoint, Entry
@@ -20,6 +21,7 @@ from hauberk.core.progress import Silent
 from hauberk.core.protocols import Dataset, EvasionAttack, Progress, Target
 from hauberk.core.provenance import Stamp
 from hauberk.core.threat import Threat
+from hauberk.numeric.intervals import Interval
 
 States = Mapping[int, str]
 
@@ -29,8 +31,11 @@ class Plan:
     """How hard to look.
 
     attacks: in the order they are run; empty for the profile's default cascade. samples: at most so many.
-    precision: stop when the interval's half-width is at most this; None attacks all samples. level: of the intervals.
-    chunk: samples attacked at once; what is finished is kept and resumed by it. None: 32 with a precision, else 256.
+    precision: stop when the interval's half-width is at most this. gates: bounds a policy asks of robust accuracy, 0–1;
+    stop once the interval leaves each of them on one side. Without either all samples are attacked. level: of the
+    intervals.
+    chunk: samples attacked at once; what is finished is kept and resumed by it. None: 32 with
+    a precision, 16 with gates, else 512.
     curve: more radii. exhibits: examples to keep. checks: make the self-checks. clean: report clean accuracy too.
     """
 
@@ -38,6 +43,7 @@ class Plan:
     profile: Profile = "quick"
     samples: int = 500
     precision: float | None = None
+    gates: tuple[float, ...] = ()
     level: float = 0.95
     chunk: int | None = None
     curve: tuple[float, ...] = ()
@@ -48,7 +54,18 @@ class Plan:
     @property
     def size(self) -> int:
         """Samples of a chunk."""
-        return self.chunk or (256 if self.precision is None else 32)
+        return self.chunk or (16 if self.gates else 32 if self.sequential else 512)
+
+    @property
+    def sequential(self) -> bool:
+        """Whether what is seen decides how many samples are attacked."""
+        return self.precision is not None or bool(self.gates)
+
+    def answered(self, interval: Interval) -> bool:
+        """Whether the interval says all that was asked."""
+        narrow = self.precision is not None and interval.half_width <= self.precision
+        clear = bool(self.gates) and all(interval.high < gate or gate <= interval.low for gate in self.gates)
+        return narrow or clear
 
 
 def examine(
@@ -70,7 +87,7 @@ def examine(
     Ctrl-C inside, or KeyboardInterrupt thrown into the generator, loses the running chunk only: what was measured is
     yielded with a Skipped, then KeyboardInterrupt is raised again. A target that fails ends the examination with a
     Skipped beside what was measured. Raises DataError where data and target do not fit, UsageError for a threat
-    without ball or constraints.
+    without a set to stay in.
     """
     if len(data.test.y) and not (target.spec.classes and target.spec.shape):
         target.predict(torch.from_numpy(np.array(data.test.x[:1], dtype=np.float32)))  # now it knows what it is
@@ -97,7 +114,7 @@ class _Examination:
         chosen = choose(target, threat, data.spec.layout, plan.profile, plan.attacks)
         self.lacking = chosen.lacking
         self.order, population = _order(data, threat, plan, seed)
-        ball = None if threat.constraints is not None else threat.ball
+        ball = threat.ball if threat.kind == "ball" else None
         self.radii = tuple(sorted({*plan.curve, ball.radius})) if ball and plan.curve else ()
         self.bench = Bench(target, chosen.attacks, threat, self.radii, seed)
         self.scope = Scope(
@@ -110,7 +127,8 @@ class _Examination:
             plan.level,
             population,
             len(self.order),
-            plan.precision is not None,
+            plan.sequential,
+            bool(plan.gates) and plan.precision is None,
         )
         self.outcomes: list[Outcome] = []
 
@@ -148,10 +166,8 @@ class _Examination:
                     self.outcomes.append(outcome)
                 k, n = robust(self.outcomes), sum(len(row.samples) for row in self.outcomes)
                 step.advance(len(index), f"robust {k / n:.0%}")
-                if self.plan.precision is not None:
-                    interval, _ = self.scope.interval(k, n)
-                    if interval.half_width <= self.plan.precision:
-                        return
+                if self.plan.sequential and self.plan.answered(self.scope.interval(k, n)[0]):
+                    return
 
     def _chunk(self, part: int, index: torch.Tensor) -> Outcome:
         kept = sum(len(outcome.exhibits) for outcome in self.outcomes)
@@ -160,7 +176,8 @@ class _Examination:
     def _checks(self) -> tuple[Trial, ...]:
         if not self.plan.checks:
             return ()
-        return examined(self.bench, self.scope, self.outcomes, self.progress)
+        deep = self.plan.profile != "quick"
+        return examined(self.bench, self.scope, self.outcomes, self.progress, deep=deep)
 
     def _evidence(self, scope: Scope, trials: Sequence[Trial]) -> Iterator[Entry]:
         if not self.outcomes:
@@ -170,7 +187,7 @@ class _Examination:
             words.append("unchecked: the self-checks were not made")
         indicators = tuple(trial.indicator for trial in trials)
         yield from measured(scope, self.outcomes, self.radii, indicators, words, clean=self.plan.clean)
-        yield from (trial.control for trial in trials if trial.control is not None)
+        yield from (row for trial in trials for row in trial.shown)
         yield from exhibits(scope, self.outcomes, self.plan.exhibits)
 
     def _broken_off(self, reason: str, kind: str, fix: str) -> Iterator[Entry]:

@@ -92,7 +92,7 @@ def _examine(
         victim = trainable.refit(poisoned.x, poisoned.y, generator(to.seed, 2))
         step.advance()
     yield from _measure(target, clean, victim, test, triggered, goal, len(poisoned.rows), len(train.y), to)
-    if data.spec.layout == "row" or data.spec.shape[0] in (1, 3):
+    if data.spec.shown():
         yield from _exhibits(victim, data.spec, others, triggered, goal, to)
 
 
@@ -163,13 +163,15 @@ def _exhibits(
     victim: Target, spec: DatasetSpec, others: Samples, triggered: torch.Tensor, goal: int, to: Recorder
 ) -> Iterator[Exhibit]:
     before, after = (answers(victim, x[:64]).argmax(1) for x in (others.x, triggered))
+    layout = spec.shown()
+    assert layout is not None, "the caller asked"
     shown = ((before == others.y[:64]) & (after == goal)).nonzero()[:EXHIBITS, 0]
     for row in shown.tolist():
         names = [spec.classes[int(index)] for index in (others.y[row], before[row], after[row])]
         yield Exhibit(
             subject=to.subject,
             threat=to.threat.name,
-            layout=spec.layout,
+            layout=layout,
             shape=spec.shape,
             bounds=spec.bounds,
             clean=others.x[row].numpy().astype("<f4").tobytes(),

@@ -6,6 +6,7 @@ import math
 
 import torch
 
+from hauberk.core.errors import DataError
 from hauberk.core.protocols import Target
 from hauberk.core.threat import Threat
 from hauberk.numeric.losses import Aim
@@ -20,12 +21,17 @@ _BATCH = 1024
 class Inquiry:
     """Questions about n samples, counted per sample.
 
-    y: labels (n,). queries: that each sample may cost; a threat's own budget goes before it. left: what remains of
-    them. `rows` below are indices into the n samples, one for each point's sample.
+    x: inputs (n, *shape), y: labels (n,). queries: that each sample may cost; a threat's own budget goes before it.
+    left: what remains of them. `rows` below are indices into the n samples, one for each point's sample.
+    Raises DataError for labels that are no integers and for a target of one class.
     """
 
-    def __init__(self, target: Target, y: Tensor, threat: Threat, queries: int) -> None:
-        self._target, self._y, self._wanted = target, y, threat.target_class
+    def __init__(self, target: Target, x: Tensor, y: Tensor, threat: Threat, queries: int) -> None:
+        if y.is_floating_point():
+            raise DataError(f"labels are {y.dtype}", fix="give class indices as integers")
+        if target.spec.classes == 1:
+            raise DataError("the target has one class: there is no error to look for", where=target.spec.name)
+        self._target, self._y, self._wanted, self._axes = target, y, threat.target_class, x.ndim - 1
         self.left = queries if threat.queries is None else min(queries, threat.queries)
 
     def charge(self, queries: int = 1) -> bool:
@@ -61,9 +67,8 @@ class Inquiry:
         return found != labels if self._wanted is None else found == self._wanted
 
     def _asked(self, points: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, tuple[int, ...]]:
-        probes = points.ndim - 1 - len(self._target.spec.shape)
         labels = self._y[rows]
-        if probes == 0:
+        if points.ndim - 1 == self._axes:
             return self.scores(points), labels, (len(points),)
         count = points.shape[1]
         return self.scores(points.flatten(0, 1)), labels.repeat_interleave(count), (len(points), count)

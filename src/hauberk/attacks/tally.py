@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from hauberk.attacks.allowed import unit
 from hauberk.attacks.cascade import title
 from hauberk.attacks.chunks import Outcome, stream
 from hauberk.core.evidence import Exhibit, Indicator, IntervalMethod, Measurement, Provenance, Role, Setting, Skipped
@@ -15,7 +16,7 @@ from hauberk.core.plugins import settings_of
 from hauberk.core.protocols import Dataset, EvasionAttack, Target
 from hauberk.core.provenance import Stamp
 from hauberk.core.threat import Ball, Threat
-from hauberk.numeric.intervals import Interval, beta_mixture, bootstrap_median, clopper_pearson
+from hauberk.numeric.intervals import Interval, beta_mixture, bootstrap_median, clopper_pearson, focused_mixture
 
 RECIPE = "attacks.evasion"
 
@@ -25,6 +26,8 @@ class Scope:
     """What is measured and how much of it. population: samples there are; planned: samples to be attacked at most.
 
     sequential: the number of samples is decided by what is seen (a precision, an interruption, a fault).
+    gated: it is decided by which side of a policy's bound the share lies on; a bound is one-sided, so each end of the
+    interval alone holds with `level`, and both together with `stated`.
     """
 
     target: Target
@@ -37,6 +40,12 @@ class Scope:
     population: int
     planned: int
     sequential: bool
+    gated: bool = False
+
+    @property
+    def stated(self) -> float:
+        """The level that intervals of shares are written with."""
+        return 2 * self.level - 1 if self.gated else self.level
 
     def provenance(self) -> Provenance:
         """Stamp what the whole cascade measured, with every setting of every attack."""
@@ -47,6 +56,8 @@ class Scope:
 
     def interval(self, k: int, n: int) -> tuple[Interval, IntervalMethod]:
         """Bound a share: for a size fixed beforehand, or for one that was not."""
+        if self.gated:
+            return focused_mixture(k, n, self.stated), "beta-mixture-sequence"
         if self.sequential:
             return beta_mixture(k, n, self.level), "beta-mixture-sequence"
         return clopper_pearson(k, n, self.level), "clopper-pearson"
@@ -72,7 +83,7 @@ class Scope:
             value=interval.value,
             low=interval.low,
             high=interval.high,
-            level=self.level,
+            level=self.stated,
             method=method,
             n=n,
             unit="share",
@@ -114,8 +125,8 @@ class Scope:
 
     @property
     def ball(self) -> Ball | None:
-        """The ball that binds; a table's constraints go before it."""
-        return None if self.threat.constraints is not None else self.threat.ball
+        """The ball, where one binds: it has a curve of radii."""
+        return self.threat.ball if self.threat.kind == "ball" else None
 
     def skipped(self, reason: str, kind: str, fix: str = "", part: str = "robust_accuracy") -> Skipped:
         """Write what was not measured under this threat."""
@@ -145,7 +156,7 @@ def measured(
     """Yield the headline, clean accuracy where asked for, survivors by stage, the curve and the diagnostics."""
     found = stages(outcomes)
     n = len(found)
-    notes = [*_remarks(scope, found), *remarks, *_distrust(indicators)]
+    notes = [*_remarks(scope, found), *_claims(scope, outcomes), *remarks, *_distrust(indicators)]
     yield scope.share("robust_accuracy", robust(outcomes), n, "headline", "; ".join(notes), indicators=indicators)
     if clean:
         yield _clean(scope, found)
@@ -163,17 +174,17 @@ def measured(
 
 
 def exhibits(scope: Scope, outcomes: Sequence[Outcome], most: int) -> Iterator[Exhibit]:
-    """Yield the examples that were kept."""
+    """Yield the examples that were kept, of what a page can show: pictures and rows."""
     kept = [row for outcome in outcomes for row in outcome.exhibits][:most]
     spec, schema = scope.data.spec, scope.data.spec.schema
-    ball = scope.ball
-    if spec.layout == "chw" and spec.shape[0] not in (1, 3):
+    layout = spec.shown()
+    if layout is None:
         return
     for row in kept:
         yield Exhibit(
             subject=scope.target.spec.name,
             threat=scope.threat.name,
-            layout=spec.layout,
+            layout=layout,
             shape=spec.shape,
             bounds=scope.target.spec.bounds,
             clean=scope.data.test.x[row.sample].astype("<f4").tobytes(),
@@ -182,7 +193,7 @@ def exhibits(scope: Scope, outcomes: Sequence[Outcome], most: int) -> Iterator[E
             predicted_clean=_word(scope, row.predicted_clean),
             predicted_adversarial=_word(scope, row.predicted_adversarial),
             distance=row.distance,
-            norm=ball.norm if ball else "changed columns",
+            norm=unit(scope.threat),
             provenance=scope.provenance(),
             columns=tuple(column.name for column in schema.columns) if schema else (),
         )
@@ -201,6 +212,16 @@ def _remarks(scope: Scope, found: list[int]) -> Iterator[str]:
         yield f"only answers of class {_word(scope, scope.threat.target_class)} count as broken"
     if found and all(stage == 0 for stage in found):
         yield "the model is wrong on every clean sample, so there was nothing to attack"
+
+
+def _claims(scope: Scope, outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """Set what attacks of other libraries say beside what was found."""
+    found = stages(outcomes)
+    for place, attack in enumerate(scope.attacks):
+        said = [row.claimed[place] for row in outcomes if place < len(row.claimed) and row.claimed[place] >= 0]
+        if said:
+            confirmed = sum(stage == place + 1 for stage in found)
+            yield f"{title(attack)} called {sum(said)} samples broken; put into the set and asked again {confirmed} are"
 
 
 def _distrust(indicators: tuple[Indicator, ...]) -> Iterator[str]:
@@ -246,6 +267,6 @@ def _distance(scope: Scope, outcomes: Sequence[Outcome], found: list[int]) -> It
         return
     interval = bootstrap_median(values, stream(scope.seed, "median"), scope.level)
     if math.isfinite(interval.high):
-        unit = f"{scope.ball.norm} distance" if scope.ball else "changed columns"
+        words = f"{scope.ball.norm} distance" if scope.ball else unit(scope.threat)
         note = "of the nearest error found for each sample the model gets right; the nearest there is may be nearer"
-        yield scope.figure("median_distance", interval, "bootstrap", len(values), unit, note)
+        yield scope.figure("median_distance", interval, "bootstrap", len(values), words, note)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, TypeAlias, cast
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, cast
 
 import msgspec
 import torch
 
 from hauberk.attacks.allowed import allowed
-from hauberk.attacks.cascade import answers, assault, errs, title
-from hauberk.attacks.chunks import Bench, Outcome, Samples, differ, samples_at, stream, streams
+from hauberk.attacks.cascade import answers, assault, candidates, errs, settled, title
+from hauberk.attacks.chunks import Bench, Outcome, differ, samples_at, stream, streams
 from hauberk.attacks.control import breakable, train
+from hauberk.attacks.second_opinions import DEEP
 from hauberk.attacks.tally import Scope
+from hauberk.attacks.trials import Check, Ground, Trial, beaten, share, trial, unanswered
 from hauberk.core.errors import MeasurementError
-from hauberk.core.evidence import Indicator, Measurement
+from hauberk.core.evidence import Indicator
 from hauberk.core.plugins import build
-from hauberk.core.protocols import Differentiable, EvasionAttack, Progress, Target
+from hauberk.core.protocols import Differentiable, EvasionAttack, Progress, Target, powers
 from hauberk.core.threat import Ball, Norm
 from hauberk.numeric.losses import Aim
 
@@ -32,48 +34,25 @@ NEEDED = {"white-box": 0.95, "score": 0.7, "decision": 0.5, "table": 0.7}
 """Share of provably breakable samples of the control model an attack must break, by what it may use."""
 
 
-class Trial(NamedTuple):
-    """One self-check and, for the control model, its measurement."""
-
-    indicator: Indicator
-    control: Measurement | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """What the checks look at: a few samples of any kind, some the model gets right, some no attack broke."""
-
-    bench: Bench
-    scope: Scope
-    outcomes: Sequence[Outcome]
-    some: Samples
-    right: Samples
-    robust: Samples
-
-    @property
-    def gradients(self) -> EvasionAttack | None:
-        """The last attack of the cascade that uses gradients."""
-        found = [attack for attack in self.bench.attacks if "gradients" in attack.card.needs]
-        return found[-1] if found else None
-
-
-Check: TypeAlias = Callable[[Ground], tuple[Trial, ...]]
-
-
-def examined(bench: Bench, scope: Scope, outcomes: Sequence[Outcome], progress: Progress) -> tuple[Trial, ...]:
+def examined(
+    bench: Bench, scope: Scope, outcomes: Sequence[Outcome], progress: Progress, *, deep: bool = False
+) -> tuple[Trial, ...]:
     """Make every check that applies; one that cannot be made says so, and does not end the examination.
+
+    deep: make the dear ones too.
 
     Sources: Carlini et al. 2019, arXiv:1902.06705; Pintor et al. 2022, arXiv:2106.09947; the flags of AutoAttack
     (Croce & Hein 2020, arXiv:2003.01690).
     """
     ground = _ground(bench, scope, outcomes)
     done: list[Trial] = []
-    with progress.step(f"{scope.threat.name}: self-checks", len(CHECKS), "checks") as step:
-        for name, check in CHECKS.items():
+    checks = {**CHECKS, **(DEEP if deep else {})}
+    with progress.step(f"{scope.threat.name}: self-checks", len(checks), "checks") as step:
+        for name, check in checks.items():
             try:
                 done.extend(check(ground))
             except MeasurementError as error:
-                done.append(_open(name, f"could not be made: {error.what}"))
+                done.append(unanswered(name, f"could not be made: {error.what}"))
             step.advance()
     return tuple(done)
 
@@ -93,22 +72,22 @@ def _ground(bench: Bench, scope: Scope, outcomes: Sequence[Outcome]) -> Ground:
 def _steady(ground: Ground) -> tuple[Trial, ...]:
     first, second = (answers(ground.bench.target, ground.some.x) for _ in range(2))
     count = int(differ(first, second).sum())
-    return _trial(STEADY, count == 0, f"{count} of {len(first)} inputs were answered otherwise the second time")
+    return trial(STEADY, count == 0, f"{count} of {len(first)} inputs were answered otherwise the second time")
 
 
 def _batches(ground: Ground) -> tuple[Trial, ...]:
     x, target = ground.some.x[:8], ground.bench.target
     if bool(differ(answers(target, x), answers(target, x)).any()):
-        return (_open(BATCHES, "cannot be told: the answers change by themselves"),)
+        return (unanswered(BATCHES, "cannot be told: the answers change by themselves"),)
     count = int(differ(answers(target, x), answers(target, x, batch=1)).sum())
     count += sum(outcome.flipped for outcome in ground.outcomes)
     asked = len(x) + sum(outcome.again for outcome in ground.outcomes)
-    return _trial(BATCHES, count == 0, f"{count} of {asked} inputs were answered otherwise when asked alone")
+    return trial(BATCHES, count == 0, f"{count} of {asked} inputs were answered otherwise when asked alone")
 
 
 def _stays(ground: Ground) -> tuple[Trial, ...]:
     strays = sum(outcome.strays for outcome in ground.outcomes)
-    return _trial(STAYS, strays == 0, f"{strays} results lay outside, or were no number, and were put back")
+    return trial(STAYS, strays == 0, f"{strays} results lay outside, or were no number, and were put back")
 
 
 def _saturated(ground: Ground) -> tuple[Trial, ...]:
@@ -120,7 +99,7 @@ def _saturated(ground: Ground) -> tuple[Trial, ...]:
     else:
         top = _logits(target, x).topk(2, dim=1).values
         flat = top[:, 0] - top[:, 1] > SATURATED
-    return _share(SATURATION, flat, 0.1, "inputs get a score so sure that others leave no slope to climb")
+    return share(SATURATION, flat, 0.1, "inputs get a score so sure that others leave no slope to climb")
 
 
 def _logits(target: Target, x: torch.Tensor) -> torch.Tensor:
@@ -138,10 +117,10 @@ def _flat(ground: Ground) -> tuple[Trial, ...]:
     with torch.enable_grad():
         lead = Aim(y).lead(target.forward(point))
     if not lead.requires_grad:
-        return _trial(FLAT, False, "the scores do not depend on the input by autograd")
+        return trial(FLAT, False, "the scores do not depend on the input by autograd")
     (gradient,) = torch.autograd.grad(lead.sum(), point)
     size = gradient.flatten(1).abs().amax(1)
-    return _share(FLAT, ~(size.isfinite() & (size > 0)), 0.05, "gradients are zero or no number")
+    return share(FLAT, ~(size.isfinite() & (size > 0)), 0.05, "gradients are zero or no number")
 
 
 def _longer(ground: Ground) -> tuple[Trial, ...]:
@@ -153,15 +132,15 @@ def _longer(ground: Ground) -> tuple[Trial, ...]:
     steps = getattr(attack, "steps", None)
     longer: EvasionAttack = replace(cast(Any, attack), steps=2 * steps) if steps else attack
     target, threat = ground.bench.target, ground.bench.threat
-    raw = longer.run(target, x, y, threat, stream(ground.bench.seed, "longer"))
-    found = allowed(threat, x, target.spec.bounds).project(torch.where(raw.isnan(), x, raw))
+    raw = candidates(longer, target, x, y, threat, stream(ground.bench.seed, "longer"))
+    found, _ = settled(raw, allowed(threat, x, target.spec.bounds))
     aim = Aim(y)
     flat = aim.lead(_logits(target, found)) <= aim.lead(_logits(target, x))
     broken = errs(answers(target, found), y, threat)
-    climbs = _share(CLIMBS, flat, 0.1, "robust samples saw their loss not rise along the attack")
+    climbs = share(CLIMBS, flat, 0.1, "robust samples saw their loss not rise along the attack")
     if not steps:
         return climbs
-    return climbs + _beaten(MORE_STEPS, broken, f"robust samples fell to {title(attack)} with twice the steps")
+    return climbs + beaten(MORE_STEPS, broken, f"robust samples fell to {title(attack)} with twice the steps")
 
 
 def _unbounded(ground: Ground) -> tuple[Trial, ...]:
@@ -173,7 +152,7 @@ def _unbounded(ground: Ground) -> tuple[Trial, ...]:
     done = assault(ground.bench.target, ground.bench.attacks, x, y, ground.bench.threat.radius(radius), place)
     left = done.stage < 0
     allowance = 0.05 if ground.gradients is not None else 0.2
-    return _share(UNBOUNDED, left, allowance, f"samples are still robust at radius {radius:g}, where all may change")
+    return share(UNBOUNDED, left, allowance, f"samples are still robust at radius {radius:g}, where all may change")
 
 
 def _everything(norm: Norm, x: torch.Tensor, bounds: tuple[float, float]) -> float:
@@ -188,24 +167,28 @@ def _black_box(ground: Ground) -> tuple[Trial, ...]:
         return ()
     attack = cast(EvasionAttack, build("attacks", "evasion.square", {"queries": SQUARE_QUERIES}))
     done = assault(ground.bench.target, (attack,), x, y, ground.bench.threat, streams(ground.bench.seed, 1, "square"))
-    return _beaten(BLACK_BOX, done.stage > 0, f"robust samples fell to Square with {SQUARE_QUERIES} queries")
+    return beaten(BLACK_BOX, done.stage > 0, f"robust samples fell to Square with {SQUARE_QUERIES} queries")
 
 
 def _noise(ground: Ground) -> tuple[Trial, ...]:
     x, y, _ = ground.robust
     if not len(x):
         return ()
+    if ground.scope.data.spec.layout == "tokens":
+        return (unanswered(NOISE, NAMES),)
     where, rng = allowed(ground.bench.threat, x, ground.bench.target.spec.bounds), stream(ground.bench.seed, "noise")
     broken = torch.zeros(len(x), dtype=torch.bool)
     for _ in range(NOISES):
-        broken |= errs(answers(ground.bench.target, where.project(where.scatter(rng))), y, ground.bench.threat)
-    return _share(NOISE, broken, 0.0, f"robust samples fell to {NOISES} draws of random noise")
+        broken |= errs(answers(ground.bench.target, where.scatter(rng)), y, ground.bench.threat)
+    return share(NOISE, broken, 0.0, f"robust samples fell to {NOISES} draws of random noise")
 
 
 def _control(ground: Ground) -> tuple[Trial, ...]:
+    if ground.scope.data.spec.layout == "tokens":
+        return (unanswered(CONTROL, NAMES),)
     control = train(ground.scope.data, ground.bench.target.spec)
     if control is None:
-        return (_open(CONTROL, "not made: the inputs are too large for one"),)
+        return (unanswered(CONTROL, "not made: the inputs are too large for one"),)
     x, y, _ = ground.some
     clean = control.predict(x).argmax(1) == y
     x, y = x[clean], y[clean]
@@ -219,14 +202,16 @@ def _control(ground: Ground) -> tuple[Trial, ...]:
         known = breakable(control, x, y, threat)
     if int(known.sum()) < 4:
         detail = f"not made: only {int(known.sum())} of its samples can be broken within the threat"
-        return (_open(CONTROL, detail),)
-    place = streams(ground.bench.seed, len(ground.bench.attacks), "control")
-    done = assault(control, ground.bench.attacks, x, y, threat, place)
+        return (unanswered(CONTROL, detail),)
+    attacks = tuple(attack for attack in ground.bench.attacks if set(attack.card.needs) <= powers(control))
+    if not attacks:
+        return (unanswered(CONTROL, "not made: a linear model has no trees to attack"),)
+    done = assault(control, attacks, x, y, threat, streams(ground.bench.seed, len(attacks), "control"))
     broken, total = int((done.stage > 0)[known].sum()), int(known.sum())
-    need = NEEDED["table" if ground.scope.ball is None else _route(ground)]
+    need = NEEDED["table" if ground.scope.threat.kind == "constraints" else _route(ground)]
     at = f" at radius {threat.ball.radius:g}" if ground.scope.ball is not None and threat.ball is not None else ""
     detail = f"{broken} of {total} samples that are known to be breakable{at} were broken"
-    scope = replace(ground.scope, target=control, sequential=False)
+    scope = replace(ground.scope, target=control, sequential=False, gated=False)
     robust = int((done.stage < 0).sum())
     note = f"the same attacks on a linear model trained on this data; {detail}"
     figure = scope.share(
@@ -237,7 +222,7 @@ def _control(ground: Ground) -> tuple[Trial, ...]:
         note,
         radius=threat.ball.radius if ground.scope.ball is not None and threat.ball is not None else None,
     )
-    return (Trial(Indicator(name=CONTROL, passed=broken >= need * total, detail=detail), figure),)
+    return (Trial(Indicator(name=CONTROL, passed=broken >= need * total, detail=detail), (figure,)),)
 
 
 def _route(ground: Ground) -> str:
@@ -247,25 +232,7 @@ def _route(ground: Ground) -> str:
     return "score" if scores else "decision"
 
 
-def _trial(name: str, passed: bool, detail: str) -> tuple[Trial, ...]:
-    return (Trial(Indicator(name=name, passed=passed, detail=detail)),)
-
-
-def _open(name: str, detail: str) -> Trial:
-    return Trial(Indicator(name=name, passed=None, detail=detail))
-
-
-def _share(name: str, bad: torch.Tensor, most: float, what: str) -> tuple[Trial, ...]:
-    count = int(bad.sum())
-    return _trial(name, count <= most * len(bad), f"{count} of {len(bad)} {what}")
-
-
-def _beaten(name: str, broken: torch.Tensor, what: str) -> tuple[Trial, ...]:
-    """Fail where more than chance would: two samples at least, and more than 5 %."""
-    count = int(broken.sum())
-    return _trial(name, count < 2 or count <= 0.05 * len(broken), f"{count} of {len(broken)} {what}")
-
-
+NAMES = "not made: ids of tokens are names, not numbers"
 STEADY = "the model answers the same twice"
 BATCHES = "an answer does not depend on the batch"
 STAYS = "the attacks stay in the threat's set"

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import shlex
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from hauberk.cli.options import pairs, reporting, show
+
+if TYPE_CHECKING:
+    from hauberk.core.project import Profile
 
 
 @click.command("attack")
@@ -31,6 +35,7 @@ from hauberk.cli.options import pairs, reporting, show
 @click.option(
     "--precision", type=click.FloatRange(0, 0.5, min_open=True), help="Stop when the interval is ± this narrow."
 )
+@click.option("--profile", type=click.Choice(["quick", "standard", "full"]), help="How hard the default attacks try.")
 @click.option(
     "--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the attack; may be given again."
 )
@@ -50,6 +55,7 @@ def command(
     queries: int | None,
     samples: int | None,
     precision: float | None,
+    profile: Profile | None,
     settings: tuple[str, ...],
     seed: int,
     trust: bool,
@@ -84,6 +90,7 @@ def command(
             queries=queries,
             samples=samples,
             precision=precision,
+            profile=profile,
             settings=pairs(settings),
             command=shlex.join(["hauberk", *sys.argv[1:]]),
             progress=bars,

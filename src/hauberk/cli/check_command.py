@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from hauberk.cli.options import reporting, show
+
+if TYPE_CHECKING:
+    from hauberk.core.project import Profile
 
 
 @click.command("check")
@@ -16,6 +20,8 @@ from hauberk.cli.options import reporting, show
 @click.option(
     "--precision", type=click.FloatRange(0, 0.5, min_open=True), help="Stop when an interval is ± this narrow."
 )
+@click.option("--decide", is_flag=True, help="Stop a threat once its figure lies clearly on one side of its bound.")
+@click.option("--profile", type=click.Choice(["quick", "standard", "full"]), help="How hard the default attacks try.")
 @click.option("--only", multiple=True, metavar="THREAT", help="Only this threat (or scan); may be given again.")
 @click.option("--seed", type=int, help="Seed of everything random, instead of [run] seed.")
 @click.option("--store", metavar="URL", help="Keep evidence there, instead of [store] url.")
@@ -26,6 +32,8 @@ def command(
     resume: bool,
     samples: int | None,
     precision: float | None,
+    decide: bool,
+    profile: Profile | None,
     only: tuple[str, ...],
     seed: int | None,
     store: str | None,
@@ -42,6 +50,8 @@ def command(
     \b
     hauberk check                          this folder
     hauberk check --precision 0.02         as many samples as ±2 % needs, no more
+    hauberk check --decide                 no more samples than the policy's question needs
+    hauberk check --profile full           the strongest figures: AutoAttack's four attacks and more
     hauberk check --only scan              without the attacks
     hauberk check --resume                 go on after Ctrl-C, a crash or kill -9
     hauberk check --format markdown -q     for a pull request's comment
@@ -58,6 +68,8 @@ def command(
             resume=resume,
             samples=samples,
             precision=precision,
+            decide=decide,
+            profile=profile,
             only=only,
             seed=seed,
             store=store,

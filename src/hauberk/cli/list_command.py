@@ -45,16 +45,15 @@ def _threat(threat: object) -> str:
 
 
 def _one(family: str, name: str) -> list[tuple[str, str]]:
-    import dataclasses
-
     entry = plugins.listing(family, name)
     card = entry.card
     rows = [("name", entry.name), ("title", card.title), ("summary", card.summary), ("source", card.paper)]
-    rows += [(key, ", ".join(getattr(card, key))) for key in ("needs", "norms", "inputs", "threats", "suffixes")]
+    rows += [
+        (key, ", ".join(getattr(card, key))) for key in ("needs", "norms", "sets", "inputs", "threats", "suffixes")
+    ]
     rows += [("severity", card.severity), ("module", f"{entry.module}.{entry.symbol}")]
     kind = plugins.load(family, name)
-    if dataclasses.is_dataclass(kind):
-        rows += [(f"setting {field.name}", f"{field.type} = {field.default!r}") for field in dataclasses.fields(kind)]
+    rows += [(f"setting {knob.name}", f"{knob.type} = {knob.default!r}") for knob in plugins.knobs(kind)]
     return [(key, value) for key, value in rows if value]
 
 

@@ -111,7 +111,7 @@ def test_everything_is_there(full):
         "torch==2.13.0",
         "× 20",
         "weights of our own making",
-        "2 of 2 self-checks failed",
+        "upper bound, not trusted: 2 of 2 self-checks failed",
         "unchecked: no self-check was made",
         "data/raw.zip",
         "steps = 40",

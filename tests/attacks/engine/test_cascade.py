@@ -11,6 +11,23 @@ from hauberk.core.plugins import build
 from hauberk.core.schema import Column
 from hauberk.core.threat import Ball, Constraints, Threat
 
+NEEDS = {
+    "white-box": {"scores", "gradients"},
+    "score": {"scores"},
+    "decision": set(),
+    "table": set(),
+    "table-gradients": {"gradients"},
+    "table-trees": {"trees"},
+    "trees": {"trees"},
+    "patch": {"scores", "gradients"},
+    "patch-score": {"scores"},
+    "patch-decision": set(),
+    "transform": set(),
+    "composite": {"gradients"},
+    "text": {"scores", "gradients", "module"},
+    "text-score": {"scores"},
+}
+
 
 @pytest.mark.parametrize(
     ("profile", "route", "name", "settings"),
@@ -24,8 +41,7 @@ from hauberk.core.threat import Ball, Constraints, Threat
 def test_every_line_of_the_table_can_be_built(profile, route, name, settings):
     attack = build("attacks", name, settings)
     assert title(attack).startswith(name)
-    needs = {"white-box": {"scores", "gradients"}, "score": {"scores"}, "decision": set(), "table": set()}[route]
-    assert set(attack.card.needs) <= needs
+    assert set(attack.card.needs) <= NEEDS[route]
 
 
 def names(chosen):
@@ -46,12 +62,20 @@ def test_the_cascade_follows_knowledge_and_powers(world):
     weaker = chosen(scores, ball)
     assert names(weaker) == ["evasion.square"]
     assert {row.kind for row in weaker.lacking} == {"power"}
-    assert names(chosen(labels, ball)) == ["evasion.hop_skip_jump"]
+    assert names(chosen(labels, ball)) == ["evasion.rays", "evasion.hop_skip_jump"]
     assert names(chosen(smooth, world.threat(0.1, knowledge="score"))) == ["evasion.square"]
-    assert names(chosen(smooth, world.threat(0.1, knowledge="decision"))) == ["evasion.hop_skip_jump"]
+    assert names(chosen(smooth, world.threat(0.1, "l2", knowledge="decision"))) == ["evasion.hop_skip_jump"]
+    sparse = Threat(name="t", ball=Ball("l0", 3))
+    assert names(chosen(smooth, sparse)) == ["evasion.pgd", "evasion.sigma_zero"]
+    assert names(chosen(scores, sparse)) == ["evasion.sparse_rs"]
     table = Threat(name="t", constraints=Constraints(columns=(Column(name="a"),)))
-    assert names(chosen(smooth, table)) == ["evasion.constrained_search"]
-    none = chosen(scores, Threat(name="t", ball=Ball("l0", 3)))
+    assert names(chosen(smooth, table)) == ["evasion.projected_rows", "evasion.constrained_search"]
+    assert names(chosen(scores, table)) == ["evasion.constrained_search"]
+    trees = type("Trees", (world.Scores,), {"trees": lambda self: None})(lambda x: x[:, :2], spec)
+    assert names(chosen(trees, table)) == ["evasion.tree_coordinates", "evasion.constrained_search"]
+    assert names(chosen(trees, ball)) == ["evasion.tree_coordinates"]
+    assert names(chosen(trees, world.threat(0.1, knowledge="score"))) == ["evasion.square"]
+    none = choose(smooth, ball, "row", "quick", (build("attacks", "evasion.sparse_rs"),))
     assert none.attacks == ()
     assert none.lacking
 

@@ -347,3 +347,26 @@ def test_data_and_random_state_are_left_alone(world, stamp):
     list(examine(target, plane.data, world.threat(0.1), Plan(attacks=(world.Walk(),)), stamp=stamp))
     assert np.array_equal(plane.data.test.x, before)
     assert torch.equal(torch.random.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(("bound", "most"), [(0.1, 64), (0.95, 64)])
+def test_a_question_of_the_policy_needs_no_more_samples_than_decide_it(world, stamp, bound, most):
+    plane = world.plane(n=800)
+    target = world.Smooth(plane.function, world.spec_of())
+    plan = quiet(attacks=(world.Walk(),), samples=800, gates=(bound,))
+    headline = one(parts(examine(target, plane.data, world.threat(0.1), plan, stamp=stamp)))
+    truth = float(plane.robust(0.1).float().mean())
+    assert 0.3 < truth < 0.8
+    assert headline.n <= most
+    assert (headline.low >= bound) == (truth > bound)
+    assert headline.method == "beta-mixture-sequence"
+    assert f"{headline.n} of 800 samples" in headline.note
+
+
+def test_a_question_near_the_figure_takes_all_samples(world, stamp):
+    plane = world.plane()
+    target = world.Smooth(plane.function, world.spec_of())
+    truth = float(plane.robust(0.1).float().mean())
+    plan = quiet(attacks=(world.Walk(),), gates=(0.0, truth))
+    headline = one(parts(examine(target, plane.data, world.threat(0.1), plan, stamp=stamp)))
+    assert headline.n == 300

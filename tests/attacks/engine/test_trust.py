@@ -6,10 +6,13 @@ import torch
 from hauberk.attacks.control import breakable, train
 from hauberk.attacks.engine import Plan, examine
 from hauberk.attacks.evasion.pgd import PGD
+from hauberk.attacks.landscape import SLICE
+from hauberk.attacks.second_opinions import PACES, TRANSFER
 from hauberk.core.errors import TargetError
 from hauberk.core.evidence import Measurement
 
 D = 12
+WAYS = ("margin_towards_attack", "margin_towards_noise")
 
 
 @pytest.fixture(scope="module")
@@ -162,3 +165,32 @@ def test_what_is_known_to_be_breakable_is(world, blobs):
     inside = (x.abs() < 3).all(1)  # where the box does not bind at this radius
     known = breakable(control, x, y, world.threat(0.4))
     assert torch.equal(known[inside], (exact < 0.4)[inside])
+
+
+def test_the_dear_checks_are_made_in_the_larger_profiles_and_pass_on_an_honest_model(world, stamp, blobs):
+    data, scores = blobs
+    _, quick, _ = checks(world.Smooth(scores, world.spec_of(3)), data, world.threat(0.3), stamp)
+    target = world.Smooth(scores, world.spec_of(3))
+    _, found, rows = checks(target, data, world.threat(0.3), stamp, profile="standard")
+    assert set(found) - set(quick) == {PACES, TRANSFER, SLICE}
+    assert failed(found) == set()
+    ways = {name: [row.value for row in rows if getattr(row, "name", "") == name] for name in WAYS}
+    assert ways[WAYS[0]][0] == ways[WAYS[1]][0] > 0, "both ways begin at the clean input"
+    assert ways[WAYS[0]] == sorted(ways[WAYS[0]], reverse=True), "an honest slope falls all the way"
+    assert ways[WAYS[0]][8] < ways[WAYS[1]][8], "and faster than a random one"
+    assert found[TRANSFER].passed and "agrees on" in found[TRANSFER].detail
+
+
+def test_a_copy_gives_away_a_model_whose_gradients_lead_nowhere(world, stamp, blobs):
+    data, scores = blobs
+
+    class Astray(world.Smooth):
+        def forward(self, x):
+            return scores(x.detach()) + 0.01 * (
+                torch.sin(400 * x).sum(1, keepdim=True) * torch.tensor([1.0, -1.0, 0.5])
+            )
+
+    target = Astray(scores, world.spec_of(3))
+    headline, found, _ = checks(target, data, world.threat(0.8), stamp, profile="standard")
+    assert TRANSFER in failed(found)
+    assert "upper bound" in headline.note

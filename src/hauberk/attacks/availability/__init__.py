@@ -1,0 +1,1 @@
+"""Attacks that make a model work harder, not err: one file each."""
