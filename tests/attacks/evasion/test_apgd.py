@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from hauberk.attacks.ascent import checkpoints
 from hauberk.attacks.counting import Ledger, view
 from hauberk.attacks.driver import Driving
-from hauberk.attacks.evasion.apgd import APGD, checkpoints
+from hauberk.attacks.evasion.apgd import APGD
 from hauberk.attacks.evasion.pgd import PGD
 from hauberk.core.threat import LINF_0_1, Ball, Threat
 from hauberk.numeric.balls import region
@@ -20,12 +21,13 @@ def test_checkpoints_are_those_of_the_paper():
     assert all(window > 0 for steps in range(1, 60) for window in checkpoints(steps).values())
 
 
-@pytest.mark.parametrize(("norm", "radius", "slack"), [("linf", 0.05, 1e-3), ("l2", 0.2, 5e-3), ("l1", 0.3, 2e-2)])
+@pytest.mark.parametrize(("norm", "radius", "slack"), [("linf", 0.05, 1e-3), ("l2", 0.2, 5e-3), ("l1", 0.3, 6e-2)])
 def test_it_reaches_the_linear_optimum(make_linear, rng, norm, radius, slack):
+    """In l1 the published rule may end on the two best coordinates instead of the best one alone."""
     target = make_linear(12, 2)
     x = 0.4 + 0.2 * torch.rand(40, 12, generator=rng)
     y = target.predict(x).argmax(1)
-    attack = APGD(steps=100, loss="ce", driving=Driving(early_stop=False))
+    attack = APGD(steps=100, loss="ce", driving=Driving(early_stop=False, precision="float32"))
     found = attack.run(target, x, y, Threat(name="t", ball=Ball(norm, radius)), rng)
     weight = target.net.weight.detach()
     rows = weight[1 - y] - weight[y]
@@ -49,7 +51,7 @@ def test_it_is_no_weaker_than_pgd_at_equal_steps(digits_plain, threat):
     assert apgd >= pgd
 
 
-@pytest.mark.parametrize("loss", ["ce", "margin", "dlr", "ce+margin", "dlr-targets"])
+@pytest.mark.parametrize("loss", ["ce", "margin", "dlr", "probability-margin", "ce+margin", "dlr-targets"])
 def test_every_loss_breaks_a_good_part(digits_plain, rng, loss):
     found = APGD(steps=20, loss=loss, targets=3).run(digits_plain.target, digits_plain.x, digits_plain.y, LINF_0_1, rng)
     assert (digits_plain.target.predict(found).argmax(1) != digits_plain.y).float().mean() > 0.2
@@ -65,6 +67,18 @@ def test_a_split_budget_is_no_larger(make_linear, rng):
     assert ledger.gradients <= 25 * 11
     assert ledger.queries <= 25 * 13
     assert ledger.queries == ledger.gradients + 50
+
+
+def test_many_classes_are_searched_a_few_samples_at_a_time(make_linear, rng):
+    """Scores of 300 samples in 100,000 classes would be 120 MB, their order twice that."""
+    target = make_linear(4, 100_000)
+    x = torch.rand(300, 4, generator=rng)
+    y = target.predict(x).argmax(1)
+    target.sizes.clear()
+    attack = APGD(loss="dlr-targets", targets=2, steps=3, driving=Driving(precision="float32"))
+    found = attack.run(target, x, y, Threat(name="t", ball=Ball("linf", 0.3)), rng)
+    assert max(target.sizes) <= 2**24 / 100_000
+    assert (target.predict(found).argmax(1) != y).float().mean() > 0.3
 
 
 @pytest.mark.parametrize("classes", [2, 3])

@@ -8,8 +8,9 @@ from hauberk.attacks.evasion.pgd import PGD
 from hauberk.core.threat import LINF_0_1, Ball, Threat
 from hauberk.numeric.balls import region
 from hauberk.numeric.losses import lead
+from hauberk.targets import from_torch
 
-STRONGEST = Driving(early_stop=False)
+STRONGEST = Driving(early_stop=False, precision="float32")
 THREATS = [LINF_0_1, Threat(name="l2", ball=Ball("l2", 0.7)), Threat(name="l1", ball=Ball("l1", 2.5))]
 
 
@@ -81,3 +82,65 @@ def test_dlr_works_on_few_classes(make_linear, rng, classes):
     y = target.predict(x).argmax(1)
     found = PGD(steps=20, loss="dlr").run(target, x, y, Threat(name="t", ball=Ball("linf", 0.5)), rng)
     assert (target.predict(found).argmax(1) != y).float().mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("update", "norm", "radius", "slack"),
+    [("momentum", "linf", 0.05, 1e-3), ("momentum", "l2", 0.2, 5e-3), ("adam", "linf", 0.05, 1e-3)],
+)
+def test_every_update_reaches_the_linear_optimum(make_linear, rng, update, norm, radius, slack):
+    target = make_linear(12, 2)
+    x = 0.4 + 0.2 * torch.rand(40, 12, generator=rng)
+    y = target.predict(x).argmax(1)
+    attack = PGD(steps=100, update=update, driving=STRONGEST)
+    found = attack.run(target, x, y, Threat(name="t", ball=Ball(norm, radius)), rng)
+    weight = target.net.weight.detach()
+    rows = weight[1 - y] - weight[y]
+    gain = radius * (rows.abs().sum(1) if norm == "linf" else rows.norm(dim=1))
+    reached = lead(target.predict(found), y) - lead(target.predict(x), y)
+    assert bool((reached <= gain + 1e-4).all())
+    assert bool((reached >= (1 - slack) * gain - 1e-4).all())
+
+
+@pytest.mark.parametrize("update", ["steepest", "momentum"])
+def test_in_l0_it_moves_the_best_few_coordinates_to_their_bounds(make_linear, rng, update):
+    """The optimum of a linear model changes the coordinates with the most to gain, each to its bound."""
+    target = make_linear(12, 2)
+    x = torch.rand(40, 12, generator=rng)
+    y = target.predict(x).argmax(1)
+    attack = PGD(steps=60, pace=5.0, update=update, random_start=False, driving=STRONGEST)
+    found = attack.run(target, x, y, Threat(name="t", ball=Ball("l0", 3)), rng)
+    assert int((found != x).sum(1).max()) <= 3
+    weight = target.net.weight.detach()
+    rows = weight[1 - y] - weight[y]
+    gain = torch.maximum(rows * (1 - x), -rows * x).topk(3, dim=1).values.sum(1)
+    reached = lead(target.predict(found), y) - lead(target.predict(x), y)
+    assert bool((reached <= gain + 1e-4).all())
+    assert float((reached / gain).mean()) > 0.97
+
+
+def test_draws_break_more_of_a_model_that_answers_at_random(digits_plain):
+    class Noisy(torch.nn.Module):
+        """The net behind a random shift and noise: one look's gradient is mostly chance."""
+
+        def __init__(self, net):
+            super().__init__()
+            self.net, self.rng = net, torch.Generator().manual_seed(3)
+
+        def forward(self, x):
+            down, right = torch.randint(-1, 2, (2,), generator=self.rng).tolist()
+            noise = torch.randn(x.shape, generator=self.rng) * 0.3
+            return self.net(x.roll((down, right), (2, 3)) + noise)
+
+    x, y, threat = digits_plain.x, digits_plain.y, Threat(name="t", ball=Ball("linf", 0.15))
+
+    def robust(draws):
+        noisy = Noisy(digits_plain.target.net)
+        target = from_torch(noisy, bounds=(0.0, 1.0))
+        attack = PGD(steps=10, pace=0.2, driving=Driving(draws=draws, precision="float32", early_stop=False))
+        found = attack.run(target, x, y, threat, torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            return float(sum((noisy(found).argmax(1) == y).float().mean() for _ in range(20)) / 20)
+
+    once, often = robust(1), robust(20)
+    assert often < once - 0.05
