@@ -153,7 +153,7 @@ def test_a_target_class_is_reached(attack):
 def test_a_threat_of_another_kind_is_refused(attack, plane):
     x, y, function, _ = plane
     with pytest.raises(UsageError):
-        attack.run(Model(function), x, y, threat("l1", 1.0), seeded())
+        attack.run(Model(function), x, y, threat("l0", 1.0), seeded())
 
 
 # --- tables
