@@ -5,21 +5,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import re
 import sys
 from pathlib import Path
 
+import benchmark_tables
 import click
 import msgspec
 
 from hauberk.cli.main import COMMANDS, cli
 from hauberk.core import plugins, policy, project
-from hauberk.core.threat import PRESETS
+from hauberk.core.threat import PRESETS, Patch, Transform
 
 FOLDER = Path(__file__).resolve().parent / "catalogue"
 NOTE = "<!-- Written by docs/generate.py from the cards; edit the plug-ins, then `make docs`. -->\n"
+RESULTS_NOTE = "<!-- Written by docs/generate.py from benchmarks/results; run the benchmarks, then `make docs`. -->\n"
 INTRO = {
     "attacks": "Every attack is one file; its path is its name. "
     "Settings are changed with `--set name=value` or in `[threats.NAME.settings]`.",
@@ -39,6 +40,8 @@ SECTIONS = {
     "[data]": project.DataSection,
     "[data.columns.NAME]": project.ColumnSection,
     "[threats.NAME]": project.ThreatSection,
+    "[threats.NAME.patch]": Patch,
+    "[threats.NAME.transform]": Transform,
     "[policy]": policy.Policy,
     "[[policy.require]]": policy.Requirement,
     "[[policy.accept]]": policy.Acceptance,
@@ -76,16 +79,15 @@ def section(entry: plugins.Listing) -> list[str]:
     kind = plugins.load(entry.family, entry.name)
     rows = [f"## {entry.name} {{: #{anchor(entry.name)} }}", "", card.summary, ""]
     facts = [("Source", card.paper), ("Severity", card.severity)]
-    facts += [("Needs", ", ".join(card.needs)), ("Balls", ", ".join(card.norms)), ("Inputs", ", ".join(card.inputs))]
+    facts += [("Needs", ", ".join(card.needs)), ("Balls", ", ".join(card.norms)), ("Sets", ", ".join(card.sets))]
+    facts += [("Inputs", ", ".join(card.inputs))]
     facts += [("Standards", ", ".join(card.threats)), ("Endings", ", ".join(f"`{one}`" for one in card.suffixes))]
     rows += [f"- **{key}:** {value}" for key, value in facts if value]
     rows += ["", *docstring(kind)]
-    if dataclasses.is_dataclass(kind) and dataclasses.fields(kind):
+    if plugins.knobs(kind):
         rows += ["", "| setting | type | default |", "|---|---|---|"]
         rows += [
-            f"| `{field.name}` | `{str(field.type).replace('|', '/')}` | `{field.default!r}` |"
-            for field in dataclasses.fields(kind)
-            if field.init
+            f"| `{knob.name}` | `{knob.type.replace('|', '/')}` | `{knob.default!r}` |" for knob in plugins.knobs(kind)
         ]
     return rows
 
@@ -151,6 +153,7 @@ def pages() -> dict[Path, str]:
     made = {FOLDER / f"{family}.md": page(family) for family in INTRO}
     made[FOLDER / "keys.md"] = project_file()
     made[FOLDER / "cli.md"] = command_line()
+    made[FOLDER.parent / "benchmarks.md"] = benchmark_tables.page(RESULTS_NOTE)
     return made
 
 
