@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import re
 import sys
@@ -15,9 +16,18 @@ from hauberk.attacks.evasion.peer import Peer
 from hauberk.core.errors import MeasurementError, UnknownName, UsageError
 from hauberk.core.threat import Ball, Threat
 from hauberk.numeric.balls import region
+from hauberk.targets import from_torch
 
 LINF = Threat(name="t", ball=Ball("linf", 0.1))
 TOWARDS = Threat(name="t", ball=Ball("linf", 0.1), target_class=2)
+
+
+@pytest.fixture
+def digits_plain(digits_plain):
+    """The same net with frozen weights, as a target keeps them: a peer's backward would leave gradients on them."""
+    fresh = copy.deepcopy(digits_plain)
+    fresh.target.net.requires_grad_(False)
+    return fresh
 
 
 def library(monkeypatch, name, **members):
@@ -98,8 +108,9 @@ def test_global_chance_is_seeded_by_ours_and_put_back(steep, digits_plain):
 def test_parameters_of_the_target_get_no_gradient(steep, digits_plain, rng):
     d = digits_plain
     weights = [p.detach().clone() for p in d.target.net.parameters()]
-    steep.run(d.target, d.x[:5], d.y[:5], LINF, rng)
+    steep.run(from_torch(d.target.net.requires_grad_(True)), d.x[:5], d.y[:5], LINF, rng)
     assert all(torch.equal(p, w) for p, w in zip(d.target.net.parameters(), weights, strict=True))
+    assert all(p.grad is None for p in d.target.net.parameters())
     assert steep.run(d.target, d.x[:0], d.y[:0], LINF, rng).shape == (0, 1, 8, 8)
 
 
