@@ -6,19 +6,26 @@ import torch
 from torch import nn
 
 
+def block(channels: int, out: int) -> nn.Sequential:
+    """Convolve twice, each followed by a batch norm, and halve the picture."""
+    return nn.Sequential(
+        nn.Conv2d(channels, out, 3, padding=1),
+        nn.BatchNorm2d(out),
+        nn.ReLU(),
+        nn.Conv2d(out, out, 3, padding=1),
+        nn.BatchNorm2d(out),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+    )
+
+
 class DigitNet(nn.Module):
-    """Two convolutions and two linear layers: (n, 1, 8, 8) → (n, 10) logits."""
+    """A small VGG, two blocks and two linear layers: (n, 1, 8, 8) → (n, 10) logits."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.features = nn.Sequential(
-            nn.Conv2d(1, 32, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(32, 64, 3, padding=1),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-        )
-        self.classify = nn.Sequential(nn.Flatten(), nn.Linear(64 * 4 * 4, 128), nn.ReLU(), nn.Linear(128, 10))
+        self.features = nn.Sequential(block(1, 48), block(48, 96))
+        self.classify = nn.Sequential(nn.Flatten(), nn.Linear(96 * 2 * 2, 128), nn.ReLU(), nn.Linear(128, 10))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Score images."""
