@@ -120,6 +120,26 @@ def test_everything_is_there(full):
         assert expected in words, expected
 
 
+def test_slices_of_the_loss_stand_with_the_self_checks(full):
+    """A curve that belongs to no other family explains a figure: it is not listed under privacy, theft and poisoning."""
+    some = next(row for row in full.measurements if row.role == "headline" and row.indicators)
+    rows = tuple(
+        msgspec.structs.replace(
+            some,
+            name="margin_towards_attack",
+            role="curve",
+            along="share of the way",
+            at=at,
+            radius=None,
+            indicators=(),
+        )
+        for at in (0.0, 1.0)
+    )
+    text = render(msgspec.structs.replace(full, evidence=full.evidence + rows), "html").decode()
+    assert "slice of the loss landscape" not in render(full, "html").decode()
+    assert "Margin towards attack" in text[text.index('id="trust"') : text.index('id="families"')]
+
+
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(text=st.text(alphabet=st.one_of(st.sampled_from("<>\"'&`/!-\x1b\u202e{%}"), st.characters()), min_size=1))
 def test_foreign_text_changes_no_tag(full, text):

@@ -32,6 +32,7 @@ class Html:
     def render(self, report: Report) -> bytes:
         """Fill the page; equal reports give equal bytes."""
         robustness = [row for row in report.measurements if not _is_family(row)]
+        others = charts.other_series(report)
         families = [row for row in report.measurements if _is_family(row)]
         return page(
             "report.html.jinja",
@@ -43,7 +44,8 @@ class Html:
             rows=reading.rows(report),
             beside=reading.beside(report),
             radius_charts=_drawn(charts.radius_series(report)),
-            other_charts=_drawn(charts.other_series(report)),
+            other_charts=_drawn(series for series in others if _is_family(series.points[0].row)),
+            slice_charts=_drawn(series for series in others if not _is_family(series.points[0].row)),
             stages=_placed(row for row in report.measurements if row.role == "stage"),
             checks=reading.checks(report),
             troubled=[check for check in reading.checks(report) if check.indicator.passed is not True],
@@ -86,7 +88,7 @@ def _is_family(row: Measurement) -> bool:
     return row.provenance.recipe.startswith(FAMILIES)
 
 
-def _drawn(found: tuple[charts.Series, ...]) -> tuple[Drawn, ...]:
+def _drawn(found: Iterable[charts.Series]) -> tuple[Drawn, ...]:
     return tuple(Drawn(series=series, svg=charts.draw(series)) for series in found)
 
 
