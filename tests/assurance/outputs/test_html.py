@@ -121,7 +121,7 @@ def test_everything_is_there(full):
 
 
 def test_slices_of_the_loss_stand_with_the_self_checks(full):
-    """A curve that belongs to no other family explains a figure: it is not listed under privacy, theft and poisoning."""
+    """They explain a figure, so they are not listed under privacy, theft and poisoning."""
     some = next(row for row in full.measurements if row.role == "headline" and row.indicators)
     rows = tuple(
         msgspec.structs.replace(
