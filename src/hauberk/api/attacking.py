@@ -143,8 +143,8 @@ def described(
 def _chosen(
     project: Project, threats: tuple[str, ...], norm: str | None, radius: str | float | None
 ) -> dict[str, ThreatSection]:
-    """Take the named threats of the project, or presets, or one made of norm and radius."""
-    if not threats and not project.threats:
+    """Take the named threats of the project, or presets, or one made of norm and radius, or all of the project."""
+    if not threats and (not project.threats or (norm is not None and radius is not None)):
         if norm is None or radius is None:
             raise ProjectError("no threat is named", fix="give --threat with a preset, or --norm and --radius")
         return {f"{norm}-{radius}": ThreatSection()}

@@ -135,9 +135,12 @@ def _longer(ground: Ground) -> tuple[Trial, ...]:
     raw = candidates(longer, target, x, y, threat, stream(ground.bench.seed, "longer"))
     found, _ = settled(raw, allowed(threat, x, target.spec.bounds))
     aim = Aim(y)
-    flat = aim.lead(_logits(target, found)) <= aim.lead(_logits(target, x))
+    moved = (found != x).flatten(1).any(1)
+    flat = (aim.lead(_logits(target, found)) <= aim.lead(_logits(target, x)))[moved]
     broken = errs(answers(target, found), y, threat)
     climbs = share(CLIMBS, flat, 0.1, "robust samples saw their loss not rise along the attack")
+    if not bool(moved.any()):
+        climbs = (unanswered(CLIMBS, "cannot be told: the attack returns the clean input of what it did not break"),)
     if not steps:
         return climbs
     return climbs + beaten(MORE_STEPS, broken, f"robust samples fell to {title(attack)} with twice the steps")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 
@@ -8,6 +10,7 @@ from hauberk.attacks.engine import Plan, examine
 from hauberk.attacks.evasion.pgd import PGD
 from hauberk.attacks.landscape import SLICE
 from hauberk.attacks.second_opinions import PACES, TRANSFER
+from hauberk.attacks.trust import CLIMBS, CONTROL
 from hauberk.core.errors import TargetError
 from hauberk.core.evidence import Measurement
 
@@ -194,3 +197,21 @@ def test_a_copy_gives_away_a_model_whose_gradients_lead_nowhere(world, stamp, bl
     headline, found, _ = checks(target, data, world.threat(0.8), stamp, profile="standard")
     assert TRANSFER in failed(found)
     assert "upper bound" in headline.note
+
+
+@dataclass(frozen=True)
+class Shy:
+    """Gives back what it was given."""
+
+    card = PGD.card
+    steps: int = 4
+
+    def run(self, target, x, y, threat, rng):
+        return x.clone()
+
+
+def test_an_attack_that_returns_nothing_for_what_it_did_not_break_is_not_said_to_stand_still(world, stamp, blobs):
+    data, scores = blobs
+    _, found, _ = checks(world.Smooth(scores, world.spec_of(3)), data, world.threat(0.3), stamp, attacks=(Shy(),))
+    assert found[CLIMBS].passed is None
+    assert failed(found) >= {CONTROL}
