@@ -59,6 +59,14 @@ def test_projection_is_idempotent_to_the_bit(case):
 
 @given(cases())
 @settings(max_examples=150, deadline=None)
+def test_an_approach_differs_from_the_projection_by_rounding_alone(case):
+    where, moved, _ = case
+    slack = 1e-5 * where.radius + 1e-6 * float(moved.abs().max())
+    assert bool(((where.approach(moved) - where.project(moved)).abs() <= slack).all())
+
+
+@given(cases())
+@settings(max_examples=150, deadline=None)
 def test_no_random_feasible_point_is_nearer(case):
     where, moved, rng = case
     mine = size((where.project(moved) - moved).double(), "l2")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeAlias, TypeVar
 
 import torch
 
@@ -63,6 +63,8 @@ class State(Dataclass, Protocol):
 
 
 S = TypeVar("S", bound=State)
+Measure: TypeAlias = Callable[[Tensor, Region], Tensor]
+"""(moves (m, *shape), their region) → how far each goes (m,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ class Plan:
     last_look: False returns a round's last points unseen and saves that forward. width: directions a loss asks for.
     lens: a differentiable, random view (m, *shape) → (m, …) the search looks through (another size, another scale, a
     printed patch); what counts as a break is asked without it. views: how many of them a look takes the mean of.
+    measure: of a move (m, *shape) in its region → (m,), what "nearest" means under a threat without ball; None: `norm`.
     """
 
     rounds: tuple[Round, ...]
@@ -128,6 +131,7 @@ class Plan:
     width: int = 1
     lens: Lens | None = None
     views: int = 1
+    measure: Measure | None = None
 
 
 def drive(
@@ -206,15 +210,16 @@ def _check(target: Target, x: Tensor, y: Tensor) -> None:
 class _Harvest:
     """The best point of each sample so far; the one thing that changes while a block is searched.
 
-    radius: an error this near lets its sample leave an early search; infinite where any error does.
+    radius: an error this near lets its sample leave an early search; infinite where any error does. measure: of how
+    near; None for the region's norm.
     """
 
-    def __init__(self, x: Tensor, *, nearest: bool, early: bool, radius: float) -> None:
+    def __init__(self, x: Tensor, *, nearest: bool, early: bool, radius: float, measure: Measure | None = None) -> None:
         self.x = x.clone()
         self.score = x.new_full((len(x),), -torch.inf)
         self.left = torch.zeros(len(x), dtype=torch.bool, device=x.device)
         self.broken = torch.zeros_like(self.left)
-        self.nearest, self.early, self.radius = nearest, early, radius
+        self.nearest, self.early, self.radius, self.measure = nearest, early, radius, measure
 
     def open(self) -> Tensor:
         """Rows (m,) that are still searched."""
@@ -226,18 +231,23 @@ class _Harvest:
         An early search that asks for no more than a break copies points only where the error leads, however little,
         and at its last look.
         """
-        score = torch.where(seen.hit, -region.distance(x), -torch.inf) if self.nearest else seen.lead
+        score = torch.where(seen.hit, -self._size(x, region), -torch.inf) if self.nearest else seen.lead
         better = score >= self.score[rows]
         if self.early:
             better &= ~self.left[rows]
             if not last:
                 better &= seen.lead > 0
-        if bool(better.any()):
-            kept = rows[better]
-            self.x[kept], self.score[kept] = x[better], score[better]
+        which = better.nonzero().squeeze(1)
+        if len(which):
+            kept = rows[which]
+            self.x.index_copy_(0, kept, x[which])
+            self.score[kept] = score[which]
             self.broken[rows[seen.hit]] = True
             near = seen.hit & (-score <= self.radius) if self.nearest else seen.hit
             self.left[rows[near]] = True
+
+    def _size(self, x: Tensor, region: Region) -> Tensor:
+        return region.distance(x) if self.measure is None else self.measure(x - region.center, region)
 
 
 def _block(
@@ -253,7 +263,8 @@ def _block(
     where = region(None if plan.free else threat.ball, x, oracle.target.spec.bounds, _norm(plan, threat))
     aim = _aim(y, threat)
     nearest = plan.keep == "nearest"
-    harvest = _Harvest(x, nearest=nearest, early=driving.early_stop, radius=_enough(plan, threat))
+    measure = plan.measure if threat.ball is None else None
+    harvest = _Harvest(x, nearest=nearest, early=driving.early_stop, radius=_enough(plan, threat), measure=measure)
     left = math.inf if threat.queries is None else threat.queries
     ranks = None
     for turn in plan.rounds:

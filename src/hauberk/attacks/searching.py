@@ -160,7 +160,7 @@ def _kept(turn: Turn, asked: Asked, inside: bool) -> Turn:
     rows = (lead > turn.lead).nonzero().squeeze(1)
     if not len(rows):
         return turn
-    best = asked.points[rows, which[rows]]
+    best = asked.points.flatten(0, 1).index_select(0, rows * asked.points.shape[1] + which[rows])
     if not inside:
         held = take(turn.region, rows).contains(best)
         rows, best = rows[held], best[held]

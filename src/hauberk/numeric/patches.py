@@ -112,7 +112,7 @@ def window(corners: Tensor, sides: tuple[int, int], like: Tensor) -> Tensor:
         place = torch.arange(like.shape[2 + axis], device=like.device)
         start = corners[:, axis : axis + 1]
         spans.append((place >= start) & (place < start + sides[axis]))
-    return spans[0].reshape(len(corners), 1, -1, 1) & spans[1].reshape(len(corners), 1, 1, -1)
+    return spans[0][:, None, :, None] & spans[1][:, None, None, :]
 
 
 def laid(images: Tensor, corners: Tensor, patch: Tensor, cover: Tensor) -> Tensor:

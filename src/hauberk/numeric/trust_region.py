@@ -13,10 +13,11 @@ Tensor = torch.Tensor
 
 _HALVINGS = 6
 """The step uses the trust region up to 1/64 of its range."""
-_NEWTON = 12
+_NEWTON = 16
 _FLAT = 1e-6
-_EXACT = 1e-3
-"""Share of the trust region's radius by which a step may miss the plane."""
+_EXACT, _ROUNDING = 0.02, 1e-6
+"""Shares of the gain and of the trust region's radius by which a step may miss the plane: whoever aims a tenth beyond
+the boundary is to land beyond it, however wide the region."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +25,14 @@ class Sphere:
     """What a step must keep to, for n samples with d values.
 
     home: (n, d), the move to the clean input, inside the box. slope: (n, d), of unit length or 0. gain: (n, 1), what
-    slope · move must be. low ≤ 0 ≤ high: (n, d), the box. radius: (n, 1), of the trust region, in l2.
+    slope · move must be, but for `miss` (n, 1). low ≤ 0 ≤ high: (n, d), the box. radius: (n, 1), of the trust region,
+    in l2.
     """
 
     home: Tensor
     slope: Tensor
     gain: Tensor
+    miss: Tensor
     low: Tensor
     high: Tensor
     radius: Tensor
@@ -51,11 +54,13 @@ def along_boundary(
     far: Tensor = torch.linalg.vector_norm(short, dim=1, keepdim=True)
     reach = radius.unsqueeze(1)
     best = short * (reach / far.clamp(min=torch.finfo(far.dtype).tiny)).clamp(max=1.0)
-    able = (far <= reach) & ((unit * short).sum(1, keepdim=True) - wanted.unsqueeze(1)).abs().le(_EXACT * reach)
+    gap = wanted.unsqueeze(1)
+    miss = torch.maximum(_EXACT * gap.abs(), _ROUNDING * reach)
+    able = (far <= reach) & ((unit * short).sum(1, keepdim=True) - gap).abs().le(miss)
     rows = able.squeeze(1).nonzero().squeeze(1)
     if not len(rows):
         return best
-    where = Sphere(home[rows], unit[rows], wanted[rows].unsqueeze(1), low[rows], high[rows], reach[rows])
+    where = Sphere(home[rows], unit[rows], gap[rows], miss[rows], low[rows], high[rows], reach[rows])
     return best.index_copy(0, rows, _nearest_home(norm, where, best[rows]))
 
 
@@ -66,7 +71,7 @@ def _nearest_home(norm: Norm, where: Sphere, best: Tensor) -> Tensor:
     lean = most
     for _ in range(_HALVINGS):
         tried, bent = _on_plane(norm, where, lean, bend)
-        short = (where.slope * tried).sum(1, keepdim=True) < where.gain - _EXACT * where.radius
+        short = (where.slope * tried).sum(1, keepdim=True) < where.gain - where.miss
         good = ~short & (torch.linalg.vector_norm(tried, dim=1, keepdim=True) <= where.radius)
         best, bend = torch.where(good, tried, best), torch.where(good, bent, bend)
         least, most = torch.where(good, lean, least), torch.where(good, most, lean)
@@ -87,7 +92,7 @@ def _on_plane(norm: Norm, where: Sphere, lean: Tensor, bend: Tensor) -> tuple[Te
     for _ in range(_NEWTON):
         point, ends = _bent(norm, where, lean, bend)
         left = where.gain - (where.slope * point).sum(1, keepdim=True)
-        open_ = left.abs() > _EXACT * where.radius / 2
+        open_ = left.abs() > where.miss / 2
         if not bool(open_.any()):
             return point, bend
         low, high = torch.where(left > 0, bend, low), torch.where(left < 0, bend, high)

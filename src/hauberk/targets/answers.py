@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -107,7 +108,7 @@ def _named_labels(names: Sequence[str], form: Form, where: str) -> torch.Tensor:
 
 
 def _finite(values: torch.Tensor, where: str, first: int) -> None:
-    if not values.is_floating_point() or torch.isfinite(values.sum()):
+    if not values.is_floating_point() or math.isfinite(float(values.sum())):
         return  # one pass: a NaN or infinity anywhere reaches the sum; a sum that overflows is looked at below
     bad = ~torch.isfinite(values).reshape(len(values), -1).all(1)
     if bad.any():

@@ -123,11 +123,11 @@ def _back(state: Climber, gradient: Tensor, back: Tensor) -> tuple[Climber, Tens
 def _momentum_step(state: Climber, gradient: Tensor, turn: Turn) -> Climber:
     """Equation 3 of Croce & Hein 2020; the first step has no momentum."""
     where = turn.region
-    ahead = where.project(state.x + wide(state.ascent.pace, state.x) * steepest(gradient, where.norm))
+    ahead = state.x + wide(state.ascent.pace, state.x) * steepest(gradient, where.norm)
     if turn.index:
-        move = _MOMENTUM * (ahead - state.x) + (1 - _MOMENTUM) * (state.x - state.previous)
-        ahead = where.project(state.x + move)
-    return replace(state, x=ahead, previous=state.x)
+        move = _MOMENTUM * (where.approach(ahead) - state.x) + (1 - _MOMENTUM) * (state.x - state.previous)
+        ahead = state.x + move
+    return replace(state, x=where.project(ahead), previous=state.x)
 
 
 def _sparse_step(state: Climber, gradient: Tensor, turn: Turn) -> Climber:
