@@ -113,3 +113,18 @@ def test_a_fault_of_its_own_is_never_taken_for_a_verdict(monkeypatch, capsys):
         entry.main()
     assert stop.value.code == 3
     assert "planted" in capsys.readouterr().err
+
+
+def test_a_long_catalogue_is_listed_by_groups():
+    groups = [group.splitlines() for group in hauberk("list", "attacks").stdout.split("\n\n")]
+    heads = [group[0] for group in groups]
+    assert heads == sorted(heads)
+    gradients, labels = (groups[heads.index(f"evasion, needs {what}")] for what in ("gradients", "labels only"))
+    (pgd,) = [line for line in gradients if line.split()[0] == "evasion.pgd"]
+    assert pgd.startswith("  ") and pgd.endswith("  linf l2 l1 l0")
+    assert any(line.split()[0] == "evasion.rays" for line in labels)
+    assert hauberk("list", "defenses").stdout.startswith("adversarial_training")
+
+
+def test_of_one_plugin_the_settings_inside_have_dotted_names():
+    assert "setting driving.early_stop" in hauberk("list", "attacks", "evasion.fmn").stdout

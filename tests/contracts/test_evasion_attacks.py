@@ -176,6 +176,18 @@ def test_a_target_that_has_yet_to_learn_what_it_is_is_attacked_alike(case, image
     assert torch.equal(found, run(attack_of(entry), told, x, y, threat_of(norm)))
 
 
+@pytest.mark.parametrize("case", [case for case in IMAGES if case[0].card.nearest], ids=ids)
+def test_the_nearest_error_lies_far_inside_a_ball_that_holds_everything(case, images):
+    entry, norm = case
+    _, target, x, y = images
+    everything = {"linf": 1.0, "l2": 6.0, "l1": 36.0, "l0": 36.0}[norm]
+    attack = plugins.build("attacks", entry.name, {"driving.early_stop": False})
+    found = run(attack, target, x, y, Threat(name="t", ball=Ball(norm, everything)))
+    far = size(found - x, norm)[target.predict(found).argmax(1) != y]
+    assert len(far) >= 6
+    assert float(far.max()) < everything / 4
+
+
 def tabular(entry):
     """A model of five columns that has what the attack needs."""
     target = from_torch(Weak(5, 2, scale=0.3), bounds=(0, 10), shape=(5,), classes=2)

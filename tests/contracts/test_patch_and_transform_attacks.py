@@ -15,7 +15,7 @@ from hauberk.targets import from_torch
 CASES = [
     (entry, kind)
     for entry in plugins.catalog("attacks")
-    if entry.name.startswith("evasion.")
+    if entry.name.startswith("evasion.") and "chw" in entry.card.inputs
     for kind in entry.card.sets
     if kind in ("patch", "transform")
 ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 
 from hauberk.attacks.allowed import allowed
 from hauberk.attacks.cascade import Assault, answers, assault, errs
+from hauberk.attacks.driver import Driving
 from hauberk.core.protocols import Dataset, EvasionAttack, Target
 from hauberk.core.threat import Threat
 
@@ -88,6 +89,19 @@ class _Nearest(NamedTuple):
     distance: torch.Tensor
 
 
+class _Hunted(NamedTuple):
+    """What became of a chunk's n samples.
+
+    stage: (n,), as in Outcome. x: (n, *shape), an error within the threat's radius where there is one.
+    """
+
+    stage: torch.Tensor
+    x: torch.Tensor
+    nearest: _Nearest
+    curve: tuple[tuple[bool, ...], ...]
+    costs: Assault
+
+
 def samples_at(data: Dataset, index: torch.Tensor) -> Samples:
     """Copy some test samples into tensors, so that nothing an attack does can reach the data set."""
     rows = index.numpy()
@@ -106,6 +120,12 @@ def streams(seed: int, count: int, *parts: int | str) -> tuple[torch.Generator, 
     return tuple(stream(seed, *parts, index) for index in range(count))
 
 
+def one_search(attacks: tuple[EvasionAttack, ...], threat: Threat, radii: tuple[float, ...]) -> bool:
+    """Tell whether one search by each attack serves every radius: all look for the nearest error, not for any."""
+    several = threat.kind == "ball" and len(radii) > 1
+    return several and bool(attacks) and all(attack.card.nearest for attack in attacks)
+
+
 def examine_chunk(bench: Bench, samples: Samples, part: int, exhibits: int) -> Outcome:
     """Attack a chunk's samples. part: its index, which only seeds. exhibits: examples to keep at most.
 
@@ -114,14 +134,9 @@ def examine_chunk(bench: Bench, samples: Samples, part: int, exhibits: int) -> O
     x, y = samples.x, samples.y
     clean = answers(bench.target, x).argmax(1)
     right = (clean == y).nonzero().squeeze(1)
-    done = assault(
-        bench.target, bench.attacks, x[right], y[right], bench.threat, streams(bench.seed, len(bench.attacks), part)
-    )
-    stage = torch.zeros(len(x), dtype=torch.long).index_copy(0, right, done.stage)
+    hunt = _swept if one_search(bench.attacks, bench.threat, bench.radii) else _attacked
+    stage, adversarial, nearest, curve, done = hunt(bench, x, y, right, part)
     broken = (stage > 0).nonzero().squeeze(1)
-    adversarial = x.index_copy(0, right, done.x)
-    nearest = _nearer(bench, x, y, adversarial, broken)
-    curve, nearest = _curve(bench, x, y, stage, nearest, part)
     again, flipped = _asked_again(bench, adversarial[broken], part)
     return Outcome(
         samples=tuple(samples.rows.tolist()),
@@ -138,6 +153,73 @@ def examine_chunk(bench: Bench, samples: Samples, part: int, exhibits: int) -> O
         claimed=done.claimed,
         exhibits=_exhibits(bench, samples, clean, adversarial, broken[:exhibits]),
     )
+
+
+def _attacked(bench: Bench, x: torch.Tensor, y: torch.Tensor, right: torch.Tensor, part: int) -> _Hunted:
+    """Attack the samples answered rightly (m,) at the threat's radius, and then at each radius of the curve."""
+    place = streams(bench.seed, len(bench.attacks), part)
+    done = assault(bench.target, bench.attacks, x[right], y[right], bench.threat, place)
+    stage = torch.zeros(len(x), dtype=torch.long).index_copy(0, right, done.stage)
+    found = x.index_copy(0, right, done.x)
+    nearest = _nearer(bench, x, y, found, (stage > 0).nonzero().squeeze(1))
+    curve, nearest = _curve(bench, x, y, stage, nearest, part)
+    return _Hunted(stage, found, nearest, curve, done)
+
+
+def _swept(bench: Bench, x: torch.Tensor, y: torch.Tensor, right: torch.Tensor, part: int) -> _Hunted:
+    """Attack once, within the largest radius, and read every radius off the distances of the errors found.
+
+    An attack sees every sample without an error within the least radius: it may find a nearer one than those before.
+    """
+    assert bench.threat.ball is not None
+    own, count = bench.threat.ball.radius, len(bench.attacks)
+    queries = None if bench.threat.queries is None else bench.threat.queries // count
+    widest = replace(bench, threat=msgspec.structs.replace(bench.threat.radius(bench.radii[-1]), queries=queries))
+    nearest = _Nearest(x, torch.full((len(x),), math.inf))
+    stage = torch.zeros(len(x), dtype=torch.long).index_fill(0, right, -1)
+    every: list[Assault] = []
+    for index, (attack, rng) in enumerate(zip(bench.attacks, streams(bench.seed, count, part), strict=True)):
+        rows = right[nearest.distance[right] > _reach(bench.radii[0])]
+        done = assault(bench.target, (_to_the_end(attack),), x[rows], y[rows], widest.threat, (rng,))
+        nearest = _closer(widest, x, y, nearest, rows, done)
+        for radius in reversed(bench.radii):
+            nearest = _pulled(bench, x, y, stage != 0, nearest, radius)
+        stage[(stage < 0) & (nearest.distance <= _reach(own))] = index + 1
+        every.append(done)
+    wrong = stage == 0
+    curve = tuple(tuple((~wrong & (nearest.distance > _reach(radius))).tolist()) for radius in bench.radii)
+    return _Hunted(stage, nearest.x, nearest, curve, _summed(every, stage, nearest.x))
+
+
+def _to_the_end(attack: EvasionAttack) -> EvasionAttack:
+    """Let an attack search on where an error inside the ball would end it."""
+    driving = getattr(attack, "driving", None)
+    if not isinstance(driving, Driving):
+        return attack
+    on: EvasionAttack = replace(cast(Any, attack), driving=replace(driving, early_stop=False))
+    return on
+
+
+def _closer(
+    bench: Bench, x: torch.Tensor, y: torch.Tensor, known: _Nearest, rows: torch.Tensor, done: Assault
+) -> _Nearest:
+    """Keep the nearer error of each sample: the known one, or what was done to `rows` (m,) found."""
+    found = _nearer(bench, x[rows], y[rows], done.x, (done.stage > 0).nonzero().squeeze(1))
+    better = found.distance < known.distance[rows]
+    kept = rows[better]
+    return _Nearest(
+        known.x.index_copy(0, kept, found.x[better]), known.distance.index_copy(0, kept, found.distance[better])
+    )
+
+
+def _summed(every: list[Assault], stage: torch.Tensor, x: torch.Tensor) -> Assault:
+    """Put assaults of one attack each together."""
+    attacked, queries, gradients, claimed = (
+        tuple(getattr(done, name)[0] for done in every) for name in ("attacked", "queries", "gradients", "claimed")
+    )
+    faults = tuple(fault for done in every for fault in done.faults)
+    strays = sum(done.strays for done in every)
+    return Assault(stage, x, attacked, queries, gradients, strays, faults, claimed)
 
 
 def _nearer(bench: Bench, x: torch.Tensor, y: torch.Tensor, found: torch.Tensor, broken: torch.Tensor) -> _Nearest:
@@ -206,25 +288,33 @@ def _at(
     part: int,
 ) -> _Nearest:
     """Look for errors within `radius` of the candidates (n,) bool that have none yet."""
-    threat, bounds = bench.threat.radius(radius), bench.target.spec.bounds
+    nearest = _pulled(bench, x, y, candidates, nearest, radius)
     point, distance = nearest.x.clone(), nearest.distance.clone()
-    known = candidates & distance.isfinite() & (distance > _reach(radius))
-    rows = known.nonzero().squeeze(1)
-    if len(rows):
-        where = allowed(threat, x[rows], bounds)
-        pulled = where.project(point[rows])
-        wrong = errs(answers(bench.target, pulled), y[rows], threat)
-        point[rows[wrong]] = pulled[wrong]
-        distance[rows[wrong]] = where.distance(pulled)[wrong].to(distance)
     rows = (candidates & (distance > _reach(radius))).nonzero().squeeze(1)
     if len(rows):
-        place = streams(bench.seed, len(bench.attacks), part, f"{radius!r}")
+        threat, place = bench.threat.radius(radius), streams(bench.seed, len(bench.attacks), part, f"{radius!r}")
         done: Assault = assault(bench.target, bench.attacks, x[rows], y[rows], threat, place)
         hit = done.stage > 0
-        far = allowed(threat, x[rows], bounds).distance(done.x)
+        far = allowed(threat, x[rows], bench.target.spec.bounds).distance(done.x)
         point[rows[hit]] = done.x[hit]
         distance[rows[hit]] = far[hit].to(distance)
     return _Nearest(point, distance)
+
+
+def _pulled(
+    bench: Bench, x: torch.Tensor, y: torch.Tensor, candidates: torch.Tensor, nearest: _Nearest, radius: float
+) -> _Nearest:
+    """Put the errors known of the candidates (n,) bool into the ball of `radius`; those that still err are nearer."""
+    known = candidates & nearest.distance.isfinite() & (nearest.distance > _reach(radius))
+    rows = known.nonzero().squeeze(1)
+    if not len(rows):
+        return nearest
+    where = allowed(bench.threat.radius(radius), x[rows], bench.target.spec.bounds)
+    pulled = where.project(nearest.x[rows])
+    wrong = errs(answers(bench.target, pulled), y[rows], bench.threat)
+    kept = rows[wrong]
+    distance = where.distance(pulled)[wrong].to(nearest.distance)
+    return _Nearest(nearest.x.index_copy(0, kept, pulled[wrong]), nearest.distance.index_copy(0, kept, distance))
 
 
 def _asked_again(bench: Bench, broken: torch.Tensor, part: int) -> tuple[int, int]:

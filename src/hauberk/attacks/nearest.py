@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 import torch
 
-from hauberk.attacks.driver import Method, Plan, Round, State, Turn
+from hauberk.attacks.driver import Measure, Method, Plan, Round, State, Turn
 from hauberk.attacks.driving_oracle import Seen
 from hauberk.core.errors import UsageError
 from hauberk.core.threat import Norm, Threat
@@ -22,12 +22,12 @@ _BEYOND = 1e-3
 """By how much a radius is aimed beyond the boundary, as a share of itself."""
 
 
-def nearest(rounds: tuple[Round, ...], norm: Norm, width: int = 1) -> Plan:
+def nearest(rounds: tuple[Round, ...], norm: Norm, width: int = 1, measure: Measure | None = None) -> Plan:
     """Plan a search of the whole box that keeps the nearest error, and goes on until one lies inside the threat's ball.
 
-    norm: of distance, where the threat has no ball.
+    norm: of distance, where the threat has no ball. measure: instead of the norm there.
     """
-    return Plan(rounds=rounds, keep="nearest", leave="inside", free=True, norm=norm, width=width)
+    return Plan(rounds=rounds, keep="nearest", leave="inside", free=True, norm=norm, width=width, measure=measure)
 
 
 def free_norm(threat: Threat, norm: Norm, norms: tuple[str, ...], attack: str) -> Norm:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol, TypeAlias
 
 import torch
 
@@ -13,6 +13,7 @@ from hauberk.core.errors import UsageError
 from hauberk.core.protocols import Differentiable, Target
 from hauberk.core.threat import Threat, Transform
 from hauberk.numeric.losses import LOSSES, Aim, LossName
+from hauberk.numeric.moments import untouched
 from hauberk.numeric.patches import Patches, cover, laid, patches, pinned
 from hauberk.numeric.transforms import PARAMETERS, poses, render
 
@@ -25,8 +26,10 @@ NOISE = 2
 """The kind of fresh patch in which every value is drawn for itself."""
 LOOKS = 256
 """Images seen in one forward."""
-_DECAY = (0.9, 0.99)
-"""Of Adam's two running means (Kingma & Ba 2015, arXiv:1412.6980, algorithm 1); the second forgets within 100 steps."""
+_KEEPS = 0.99
+"""Of Adam's mean square slope after a step: it forgets within 100 of them."""
+_TINY = 1e-12
+"""Slopes of a sure model are small; below this they are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +94,26 @@ class Scene:
         return sides / 2 + draws * (sizes - sides)
 
 
+class Shown(Protocol):
+    """What a patch is trained on: images, or clips of them, and how a look shows it on some."""
+
+    @property
+    def images(self) -> Tensor:
+        """The clean images (n, c, h, w), or clips (n, f, c, h, w)."""
+        ...
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The range of their values."""
+        ...
+
+    def show(self, patch: Tensor, rows: Tensor, rng: torch.Generator) -> Tensor:
+        """Show one patch (c, height, width), or one of each row (m, …), on the images of `rows` (m,)."""
+        ...
+
+
 def trained(
-    scene: Scene, climbed: Climbed, patch: Tensor, steps: int, views: int, pace: float, rng: torch.Generator
+    scene: Shown, climbed: Climbed, patch: Tensor, steps: int, views: int, pace: float, rng: torch.Generator
 ) -> Tensor:
     """Climb `climbed` by Adam from patches (1 or n, c, height, width): one for all images, or one each.
 
@@ -100,14 +121,11 @@ def trained(
     pace: length of a step in the beginning, as a share of the bounds' range; it falls along a cosine.
     """
     low, high = scene.bounds
-    first, second = torch.zeros_like(patch), torch.zeros_like(patch)
-    for step in range(1, steps + 1):
-        slope = _slope(scene, climbed, patch, views, rng)
-        first = _DECAY[0] * first + (1 - _DECAY[0]) * slope
-        second = _DECAY[1] * second + (1 - _DECAY[1]) * slope.square()
-        way = first / (1 - _DECAY[0] ** step) / (second / (1 - _DECAY[1] ** step)).sqrt().clamp(min=1e-12)
-        reach = pace * (high - low) * (1 + math.cos(math.pi * (step - 1) / steps)) / 2
-        patch = (patch + reach * way).clamp(low, high)
+    memory = replace(untouched(patch), keeps=_KEEPS)
+    for step in range(steps):
+        memory = memory.after(_slope(scene, climbed, patch, views, rng))
+        reach = pace * (high - low) * (1 + math.cos(math.pi * step / steps)) / 2
+        patch = (patch + reach * memory.way(_TINY)).clamp(low, high)
     return patch
 
 
@@ -159,13 +177,13 @@ def gains(where: Patches, x: Tensor, gradient: Tensor) -> Tensor:
     return torch.maximum(gradient * (where.upper - x), gradient * (where.lower - x)).sum(1)
 
 
-def _slope(scene: Scene, climbed: Climbed, patch: Tensor, views: int, rng: torch.Generator) -> Tensor:
+def _slope(scene: Shown, climbed: Climbed, patch: Tensor, views: int, rng: torch.Generator) -> Tensor:
     """Take the mean gradient over the looks of one step, of the shape of `patch`."""
     n, one = len(scene.images), len(patch) == 1
     rows = torch.randint(n, (views,), generator=rng, device=rng.device) if one else torch.arange(n).repeat(views)
     rows = rows.to(patch.device)
     total = torch.zeros_like(patch)
-    for part in torch.split(rows, LOOKS):
+    for part in torch.split(rows, max(1, LOOKS // math.prod(scene.images.shape[1:-3]))):
         point = patch.detach().requires_grad_(True)
         with torch.enable_grad():
             value = climbed(scene.show(point[0] if one else point[part], part, rng), part)

@@ -10,7 +10,7 @@ import torch
 
 from hauberk.attacks.allowed import unit
 from hauberk.attacks.cascade import title
-from hauberk.attacks.chunks import Outcome, stream
+from hauberk.attacks.chunks import Outcome, one_search, stream
 from hauberk.core.evidence import Exhibit, Indicator, IntervalMethod, Measurement, Provenance, Role, Setting, Skipped
 from hauberk.core.plugins import settings_of
 from hauberk.core.protocols import Dataset, EvasionAttack, Target
@@ -169,7 +169,8 @@ def measured(
     for place, radius in enumerate(radii):
         k = sum(sum(outcome.curve[place]) for outcome in outcomes if outcome.curve)
         yield scope.share("robust_accuracy", k, n, "curve", radius=radius)
-    yield from _costs(scope, outcomes, n)
+    once = one_search(scope.attacks, scope.threat, radii)
+    yield from _costs(scope, outcomes, n, "for all radii" if once else "at the threat's own radius")
     yield from _distance(scope, outcomes, found)
 
 
@@ -250,11 +251,11 @@ def _clean(scope: Scope, found: list[int]) -> Measurement:
     )
 
 
-def _costs(scope: Scope, outcomes: Sequence[Outcome], n: int) -> Iterator[Measurement]:
+def _costs(scope: Scope, outcomes: Sequence[Outcome], n: int, what: str) -> Iterator[Measurement]:
     for name in ("queries", "gradients"):
         total = sum(sum(getattr(outcome, name)) for outcome in outcomes)
         each = total / n
-        note = f"{total} in all, at the threat's own radius; a cascade spends none on samples already broken"
+        note = f"{total} in all, {what}; a cascade spends none on samples already broken"
         if total or name == "queries":
             yield scope.figure(name, Interval(each, each, each), "exact", n, f"{name} per sample", note)
 

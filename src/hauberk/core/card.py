@@ -15,7 +15,8 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     needs: powers a target must have ("scores", "gradients", "module", "refit", "trees"). norms: balls it works in.
     sets: what else it works in, "constraints", "patch" or "transform"; an evasion attack with neither norms nor sets
     is for tables.
-    inputs: layouts it works on, such as "chw". threats: ids such as "AML.T0043" (ATLAS), "CWE-502", "OWASP-ML01".
+    inputs: layouts it works on, such as "chw". nearest: it finds the nearest error rather than any inside the ball.
+    threats: ids such as "AML.T0043" (ATLAS), "CWE-502", "OWASP-ML01".
     severity: default severity of a rule's findings. suffixes: file endings a format usually has;
     "/" is a folder. prefixes: how a source begins that a target or data set opens, such as "https://".
     wraps: dotted types whose objects a target or data set takes. extra: the optional dependency group it needs.
@@ -28,6 +29,7 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     norms: tuple[str, ...] = ()
     sets: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
+    nearest: bool = False
     threats: tuple[str, ...] = ()
     severity: str = ""
     suffixes: tuple[str, ...] = ()
