@@ -9,6 +9,7 @@ import torch
 from hauberk.core.errors import UsageError
 from hauberk.core.threat import Threat
 from hauberk.numeric.balls import floor_float32, region
+from hauberk.numeric.clips import clips
 from hauberk.numeric.composites import Composites
 from hauberk.numeric.patches import patches
 from hauberk.numeric.rows import rows
@@ -49,7 +50,7 @@ def allowed(threat: Threat, x: torch.Tensor, bounds: tuple[float, float]) -> All
     if threat.constraints is not None:
         return rows(threat.constraints, x, bounds)
     if threat.patch is not None:
-        return patches(threat.patch, x, bounds)
+        return clips(threat.patch, x, bounds) if x.ndim == 5 else patches(threat.patch, x, bounds)
     if threat.transform is not None:
         where = poses(threat.transform, x, bounds)
         return Composites(where, floor_float32(threat.transform.noise)) if threat.transform.noise else where

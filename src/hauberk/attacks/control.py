@@ -90,7 +90,8 @@ def _farthest(control: Control, x: torch.Tensor, slope: torch.Tensor, threat: Th
     if threat.constraints is not None:
         return _table(rows(threat.constraints, x, control.spec.bounds), slope)
     if threat.patch is not None:
-        return _patch(patches(threat.patch, x, control.spec.bounds), slope)
+        frames = x.flatten(0, -4)
+        return _patch(patches(threat.patch, frames, control.spec.bounds), slope.flatten(0, -4)).reshape(x.shape)
     if threat.transform is not None:
         return _pose(poses(threat.transform, x, control.spec.bounds), slope)
     return _ball(control, x, slope, threat)

@@ -59,6 +59,14 @@ def test_another_input_is_the_start_where_noise_is_not(make_linear, rng):
     assert bool((target.predict(found).argmax(1) != y).all())
 
 
+@pytest.mark.parametrize("norm", ["l2", "l1", "l0"])
+def test_more_looks_for_a_start_end_nearer(digits_plain, rng, norm):
+    target, x, y = digits_plain.target, digits_plain.x, digits_plain.y
+    few, many = (BrendelBethge(steps=20, starts=n, norm=norm).run(target, x, y, FREE, rng) for n in (8, 80))
+    hit = (target.predict(few).argmax(1) != y) & (target.predict(many).argmax(1) != y)
+    assert float(size(many - x, norm)[hit].mean()) < 0.97 * float(size(few - x, norm)[hit].mean())
+
+
 def test_blind_looks_cost_no_gradient_and_the_ball_is_kept(digits_plain, rng):
     ledger, (x, y) = Ledger(), (digits_plain.x[:30], digits_plain.y[:30])
     found = BrendelBethge(steps=5, starts=4).run(view(digits_plain.target, "white-box", ledger), x, y, LINF_0_1, rng)

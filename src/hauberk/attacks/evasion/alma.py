@@ -66,6 +66,7 @@ class ALMA:
         needs=("gradients",),
         norms=("l2", "l1"),
         inputs=("chw", "row", "wave", "frames"),
+        nearest=True,
         threats=("AML.T0043", "AML.T0015", "OWASP-ML01"),
     )
 

@@ -16,13 +16,13 @@ from hauberk.core.protocols import Target
 from hauberk.core.threat import Threat
 from hauberk.numeric.balls import Region
 from hauberk.numeric.losses import LOSSES
+from hauberk.numeric.moments import Moments, untouched
 from hauberk.numeric.psychoacoustics import masking, spectrum, wave_of
 
 Tensor = torch.Tensor
 
 _QUIETER = 0.8
 """What a bound becomes where a change within it was enough (Carlini & Wagner 2018, section III-A)."""
-_DECAY, _SQUARES = 0.9, 0.999
 _TINY = 1e-12
 _GO_ON = Driving(early_stop=False)
 
@@ -32,15 +32,13 @@ class Sound:
     """Where the search stands.
 
     x: (n, t). bound: (n,) share of `loudest` a change may have now. loudest: (n, 1, 1) the largest value a change may
-    have, or (n, bins, windows) of its spectrum. mean, square: (n, t), Adam's moments. age: (n,) steps since they began.
+    have, or (n, bins, windows) of its spectrum. memory: Adam's, (n, t).
     """
 
     x: Tensor
     bound: Tensor
     loudest: Tensor
-    mean: Tensor
-    square: Tensor
-    age: Tensor
+    memory: Moments
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,21 +99,17 @@ class _Search:
             loudest = masked * 10 ** (self.how.headroom / 20)
         else:
             loudest = wave.abs().amax(1).clamp(min=_TINY, max=self.radius).reshape(-1, 1, 1)
-        still = torch.zeros_like(wave)
-        return Sound(wave, still.new_ones(len(wave)), loudest, still, still, still.new_zeros(len(wave)))
+        return Sound(wave, wave.new_ones(len(wave)), loudest, untouched(wave))
 
     def step(self, state: Sound, seen: Seen, turn: Turn) -> Sound:
         """Climb by Adam, signs of steady gradients, and come back under the bound, which every error lowers."""
         bound = torch.where(seen.hit, state.bound * _QUIETER, state.bound)
-        age = state.age + 1
-        mean = _DECAY * state.mean + (1 - _DECAY) * seen.gradient
-        square = _SQUARES * state.square + (1 - _SQUARES) * seen.gradient.square()
-        steady, wide = 1 - _DECAY**age, 1 - _SQUARES**age
-        way = (mean / steady.unsqueeze(1)) / ((square / wide.unsqueeze(1)).sqrt() + _TINY)
-        center = turn.region.center
+        memory, center = state.memory.after(seen.gradient), turn.region.center
         far = self.how.pace * bound * self._peak(state)
-        move = self._quiet(state.x - center + far.unsqueeze(1) * way, state.loudest * bound.reshape(-1, 1, 1))
-        return Sound(turn.region.project(center + move), bound, state.loudest, mean, square, age)
+        move = self._quiet(
+            state.x - center + far.unsqueeze(1) * memory.way(_TINY), state.loudest * bound.reshape(-1, 1, 1)
+        )
+        return Sound(turn.region.project(center + move), bound, state.loudest, memory)
 
     def _peak(self, state: Sound) -> Tensor:
         """Return how large a value (n,) a change may have, about: of a spectrum, its mean magnitude as a wave's."""

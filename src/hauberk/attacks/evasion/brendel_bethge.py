@@ -20,6 +20,9 @@ from hauberk.numeric.trust_region import along_boundary
 
 Tensor = torch.Tensor
 
+_NEARER, _TINY = 0.65, 1e-12
+"""How near the next start is looked for, as a share of the last one's distance; and the least distance to divide by."""
+
 _HALVINGS = 10
 """Blind looks between the first error and the clean input (section 3.1)."""
 
@@ -46,11 +49,12 @@ class Edge:
 class BrendelBethge:
     """Brendel–Bethge attack.
 
-    steps: gradients. starts: blind looks for a first error, at noise and at other clean inputs of the batch in turn;
-    without one a sample stays. pace: the trust region's first radius, as a share of the box's diagonal. decays: how
-    often it is halved over all steps. momentum: share of the earlier normals in the average. overshoot: how far beyond
-    the boundary a step aims from the right side of it, 1 is the boundary itself. norm: "l2", "linf", "l1" or "l0", used
-    where the threat has no ball.
+    steps: gradients. starts: blind looks for a first error, at noise and at other clean inputs of the batch in turn,
+    and then for nearer ones, as the first decides which boundary is walked; without one a sample stays.
+    pace: the trust region's first radius, as a share of the box's diagonal. decays: how often it is halved over all
+    steps. momentum: share of the earlier normals in the average. overshoot: how far beyond the boundary a step aims
+    from the right side of it, 1 is the boundary itself. norm: "l2", "linf", "l1" or "l0", used where the threat has no
+    ball.
     driving: how the driver runs it (early stop, batch, float type).
     """
 
@@ -61,11 +65,12 @@ class BrendelBethge:
         needs=("gradients",),
         norms=("linf", "l2", "l1", "l0"),
         inputs=("chw", "row", "wave", "frames"),
+        nearest=True,
         threats=("AML.T0043", "AML.T0015", "OWASP-ML01"),
     )
 
     steps: int = 100
-    starts: int = 20
+    starts: int = 50
     pace: float = 0.3
     decays: int = 10
     momentum: float = 0.8
@@ -102,14 +107,17 @@ class BrendelBethge:
         return self._walked(state, seen, turn)
 
     def _sought(self, state: Edge, seen: Seen, turn: Turn) -> Edge:
-        """Keep the first error; else draw another point: uniform noise, or a clean input of the block."""
-        fresh = seen.hit & ~state.found
-        far = _choose(fresh, state.x, state.far)
-        found = state.found | fresh
+        """Keep an error; draw another point: uniform noise, or a clean input of the block.
+
+        Once there is an error, a point is drawn nearer than that: which face the walk ends on is settled here.
+        """
+        far, found = _choose(seen.hit, state.x, state.far), state.found | seen.hit
         if turn.index == self.starts:
             return replace(state, far=far, found=found, x=part_way((state.low + state.high) / 2, far, turn.region))
         drawn = _noise(turn) if turn.index % 2 == 0 else _other(state.pool[0], len(far), turn.rng)
-        return replace(state, far=far, found=found, x=_choose(found, far, drawn))
+        share = _NEARER * turn.region.distance(far) / turn.region.distance(drawn).clamp(min=_TINY)
+        nearer = part_way(torch.where(found, share, 1.0).clamp(max=1.0), drawn, turn.region)
+        return replace(state, far=far, found=found, x=nearer)
 
     def _walked(self, state: Edge, seen: Seen, turn: Turn) -> Edge:
         """Solve equation 2; from the right side of the boundary aim beyond it, from the wrong side short of it."""

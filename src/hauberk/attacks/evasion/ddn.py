@@ -52,6 +52,7 @@ class DDN:
         needs=("gradients",),
         norms=("l2",),
         inputs=("chw", "row", "wave", "frames"),
+        nearest=True,
         threats=("AML.T0043", "AML.T0015", "OWASP-ML01"),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
@@ -36,7 +36,7 @@ class DeepFool:
     steps: linearisations at most. candidates: likeliest other classes whose faces are looked at, a gradient each.
     overshoot: share by which each move is lengthened to get across. norm: "l2", "linf" or "l1", used where the
     threat has no ball; else its own.
-    driving: how the driver runs it (early stop, batch, float type).
+    driving: how the driver runs it (batch, float type); the first error ends it always: no later one is nearer.
     """
 
     card: ClassVar[Card] = Card(
@@ -46,6 +46,7 @@ class DeepFool:
         needs=("gradients",),
         norms=("linf", "l2", "l1"),
         inputs=("chw", "row", "wave", "frames"),
+        nearest=True,
         threats=("AML.T0043", "AML.T0015", "OWASP-ML01"),
     )
 
@@ -60,7 +61,7 @@ class DeepFool:
         norm = free_norm(threat, self.norm, self.card.norms, "evasion.deepfool")
         rounds = (Round(towards_faces(self.candidates), self.steps),)
         plan = Plan(rounds=rounds, keep="nearest", free=True, norm=norm, width=self.candidates)
-        return drive(self, plan, target, x, y, threat, rng, self.driving)
+        return drive(self, plan, target, x, y, threat, rng, replace(self.driving, early_stop=True))
 
     def start(self, region: Region, rng: torch.Generator) -> Trail:  # noqa: ARG002
         """Begin at the clean input."""

@@ -43,13 +43,14 @@ class Trade:
 class EAD:
     """Elastic-net attack.
 
-    Ours: a search goes on where the last one ended, and the first weight comes from the slope at the clean input. What
-    is kept is the nearest error by the norm (the paper's L1 rule), not by the elastic net itself (its EN rule).
+    Ours: a search goes on where the last one ended, and the first weight comes from the slope at the clean input.
 
     steps: gradients in all. searches: for the weight of the margin, each with its share of the steps. rate: length of a
     step, falling with the square root. sparsity: moves below this share of the box are dropped at each step (β).
-    confidence: logits by which an error must lead before the margin counts for nothing. norm: "l1" or "l2", what the
-    nearest error is judged by where the threat has no ball; else by its own. driving: how the driver runs it.
+    confidence: logits by which an error must lead before the margin counts for nothing. norm: "l1" or "l2", where the
+    threat has no ball; else its own. rule: which error is kept where the threat has no ball, the nearest by the "norm"
+    (with l1 the paper's L1 rule) or by the "elastic" net β ‖δ‖₁ + ‖δ‖₂² (its EN rule).
+    driving: how the driver runs it.
     """
 
     card: ClassVar[Card] = Card(
@@ -59,6 +60,7 @@ class EAD:
         needs=("gradients",),
         norms=("l1", "l2"),
         inputs=("chw", "row", "wave", "frames"),
+        nearest=True,
         threats=("AML.T0043", "AML.T0015", "OWASP-ML01"),
     )
 
@@ -68,12 +70,14 @@ class EAD:
     sparsity: float = 0.01
     confidence: float = 0.0
     norm: Literal["l1", "l2"] = "l1"
+    rule: Literal["norm", "elastic"] = "norm"
     driving: Driving = DEFAULT
 
     def run(self, target: Target, x: Tensor, y: Tensor, threat: Threat, rng: torch.Generator) -> Tensor:
         """Return the nearest errors found, (n, *shape), cut to the threat's ball where it has one."""
         norm = free_norm(threat, self.norm, self.card.norms, "evasion.ead")
-        plan = nearest((Round(LOSSES["margin"], self.steps),), norm)
+        rounds = (Round(LOSSES["margin"], self.steps),)
+        plan = nearest(rounds, norm, measure=self._elastic if self.rule == "elastic" else None)
         return drive(self, plan, target, x, y, threat, rng, self.driving)
 
     def start(self, region: Region, rng: torch.Generator) -> Trade:  # noqa: ARG002
@@ -100,6 +104,10 @@ class EAD:
         shrunk = where.project(where.center + _soft(move, self.sparsity * (where.upper - where.lower)))
         ahead = shrunk + done / (done + 3) * (shrunk - state.shrunk)
         return replace(state, x=where.project(ahead), shrunk=shrunk)
+
+    def _elastic(self, move: Tensor, where: Region) -> Tensor:
+        threshold = self.sparsity * (where.upper - where.lower)
+        return (threshold * move.abs() + move.square()).flatten(1).sum(1)
 
 
 def _soft(move: Tensor, threshold: Tensor) -> Tensor:

@@ -49,6 +49,7 @@ class FAB:
         needs=("gradients",),
         norms=("linf", "l2", "l1"),
         inputs=("chw", "row", "wave", "frames"),
+        nearest=True,
         threats=("AML.T0043", "AML.T0015", "OWASP-ML01"),
     )
 

@@ -14,24 +14,24 @@ from hauberk.core.protocols import Target
 from hauberk.core.threat import Threat
 from hauberk.numeric.balls import Region
 from hauberk.numeric.losses import LOSSES, LossName
+from hauberk.numeric.moments import Moments, untouched
 
 Tensor = torch.Tensor
 
-_DECAY, _SQUARES = 0.9, 0.999
 _TINY = 1e-12
+"""Slopes of a sure model are small; below this they are none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lamp:
     """What lights a clip.
 
-    x: (n, f, c, h, w). colour: (n, f, c, 1, 1), added to every pixel of a frame. mean, square: Adam's moments of it.
+    x: (n, f, c, h, w). colour: (n, f, c, 1, 1), added to every pixel of a frame. memory: Adam's, of it.
     """
 
     x: Tensor
     colour: Tensor
-    mean: Tensor
-    square: Tensor
+    memory: Moments
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Flickering:
     def start(self, region: Region, rng: torch.Generator) -> Lamp:  # noqa: ARG002
         """Begin without light."""
         dark = torch.zeros_like(region.center[..., :1, :1])
-        return Lamp(region.center, dark, dark, dark)
+        return Lamp(region.center, dark, untouched(dark))
 
     def step(self, state: Lamp, seen: Seen, turn: Turn) -> Lamp:
         """Change the colours by Adam, up the loss and down in thickness and roughness (section 3.2, equations 1–5).
@@ -85,11 +85,9 @@ class Flickering:
         length: Tensor = torch.linalg.vector_norm(slope.flatten(1), dim=1)
         scale = length.reshape(-1, 1, 1, 1, 1) / (radius * frames**0.5)
         slope = slope - scale * (self.thickness * state.colour + self.roughness * bumps(state.colour))
-        mean = _DECAY * state.mean + (1 - _DECAY) * slope
-        square = _SQUARES * state.square + (1 - _SQUARES) * slope.square()
-        way = (mean / (1 - _DECAY ** (turn.index + 1))) / ((square / (1 - _SQUARES ** (turn.index + 1))).sqrt() + _TINY)
-        colour = (state.colour + self.pace * radius * way).clamp(-radius, radius)
-        return Lamp(turn.region.project(turn.region.center + colour), colour, mean, square)
+        memory = state.memory.after(slope)
+        colour = (state.colour + self.pace * radius * memory.way(_TINY)).clamp(-radius, radius)
+        return Lamp(turn.region.project(turn.region.center + colour), colour, memory)
 
 
 def bumps(colour: Tensor) -> Tensor:

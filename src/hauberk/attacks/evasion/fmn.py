@@ -57,6 +57,7 @@ class FMN:
         needs=("gradients",),
         norms=("linf", "l2", "l1", "l0"),
         inputs=("chw", "row", "wave", "frames"),
+        nearest=True,
         threats=("AML.T0043", "AML.T0015", "OWASP-ML01"),
     )
 

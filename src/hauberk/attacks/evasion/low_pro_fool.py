@@ -8,8 +8,9 @@ from typing import ClassVar
 import msgspec
 import torch
 
-from hauberk.attacks.driver import DEFAULT, Driving, Plan, Round, Turn, drive
+from hauberk.attacks.driver import DEFAULT, Driving, Round, Turn, drive
 from hauberk.attacks.driving_oracle import Seen
+from hauberk.attacks.nearest import nearest
 from hauberk.core.card import Card
 from hauberk.core.errors import UsageError
 from hauberk.core.protocols import Target
@@ -34,11 +35,12 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class _Method:
-    """How rows move; weight: (d,) importance of each column. The settings are the attack's."""
+    """How rows move. weight: (d,) importance of each column; width: (d,) its range. The settings are the attack's."""
 
     constraints: Constraints
     bounds: tuple[float, float]
     weight: Tensor
+    width: Tensor
     pace: float
     strength: float
 
@@ -53,7 +55,7 @@ class _Method:
         """
         where = rows(self.constraints, turn.region.center, self.bounds)
         width = (where.upper - where.lower).masked_fill(where.fixed[:, where.unit], 0.0)
-        heavy = self.weight * (state.soft - where.center) / width.clamp(min=torch.finfo(width.dtype).tiny)
+        heavy = self.heavy(state.soft - where.center)
         slope = _unit(seen.gradient * width) / self.weight.clamp(min=FLOOR)
         way = torch.where(seen.hit.unsqueeze(1), 0.0, _unit(slope)) - self.strength * _unit(self.weight * heavy)
         left = 1 - turn.index / turn.steps
@@ -61,6 +63,15 @@ class _Method:
         soft = torch.minimum(torch.maximum(soft, where.lower), where.upper)
         soft = torch.where(width > 0, soft, where.center)
         return Draft(where.project(soft), soft)
+
+    def heavy(self, move: Tensor) -> Tensor:
+        """Return v ⊙ r of moves (n, d) in shares of the columns' ranges."""
+        return self.weight * move / self.width.clamp(min=torch.finfo(move.dtype).tiny)
+
+    def measure(self, move: Tensor, _: Region) -> Tensor:
+        """Measure ‖v ⊙ r‖₂ (n,)."""
+        size: Tensor = torch.linalg.vector_norm(self.heavy(move), dim=1)
+        return size
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +93,24 @@ class LowProFool:
 
     steps: int = 100
     pace: float = 0.05
-    strength: float = 0.3
+    strength: float = 0.1
     driving: Driving = DEFAULT
 
     def run(
         self, target: Target, x: torch.Tensor, y: torch.Tensor, threat: Threat, rng: torch.Generator
     ) -> torch.Tensor:
-        """Return the errors found that lie nearest in l2, of x's shape (n, d), or rows without one.
+        """Return the errors found of least ‖v ⊙ r‖₂, of x's shape (n, d), or rows without one.
 
         A column's weight is its absolute correlation with the labels in this batch, as the paper takes it from the
         training data. Raises UsageError for a threat without constraints, MissingPower without gradients.
         """
         if threat.constraints is None:
             raise UsageError("evasion.low_pro_fool needs a table's constraints", where=threat.name)
-        plan = Plan(rounds=(Round(LOSSES["ce"], self.steps),), keep="nearest", leave="inside", free=True)
-        method = _Method(threat.constraints, target.spec.bounds, importance(x, y), self.pace, self.strength)
+        bounds = target.spec.bounds
+        where = rows(threat.constraints, x, bounds)
+        width = (where.upper - where.lower).amax(0) if len(x) else torch.ones(x.shape[1:], device=x.device)
+        method = _Method(threat.constraints, bounds, importance(x, y), width, self.pace, self.strength)
+        plan = nearest((Round(LOSSES["ce"], self.steps),), "l2", measure=method.measure)
         return drive(method, plan, target, x, y, msgspec.structs.replace(threat, ball=None), rng, self.driving)
 
 

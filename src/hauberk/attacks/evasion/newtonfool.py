@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -31,7 +31,7 @@ class NewtonFool:
     """NewtonFool.
 
     steps: gradients at most. pace: longest step, as a share of the clean input's own norm times the slope (η).
-    driving: how the driver runs it (early stop, batch, float type).
+    driving: how the driver runs it (batch, float type); the first error ends it always: no later one is nearer.
     """
 
     card: ClassVar[Card] = Card(
@@ -41,6 +41,7 @@ class NewtonFool:
         needs=("gradients",),
         norms=("l2",),
         inputs=("chw", "row", "wave", "frames"),
+        nearest=True,
         threats=("AML.T0043", "AML.T0015", "OWASP-ML01"),
     )
 
@@ -52,7 +53,7 @@ class NewtonFool:
         """Return the first errors found, (n, *shape), cut to the threat's ball where it has one."""
         norm = free_norm(threat, "l2", self.card.norms, "evasion.newtonfool")
         plan = Plan(rounds=(Round(doubt, self.steps),), keep="nearest", free=True, norm=norm)
-        return drive(self, plan, target, x, y, threat, rng, self.driving)
+        return drive(self, plan, target, x, y, threat, rng, replace(self.driving, early_stop=True))
 
     def start(self, region: Region, rng: torch.Generator) -> Trail:  # noqa: ARG002
         """Begin at the clean input."""

@@ -15,15 +15,16 @@ from hauberk.core.protocols import Target
 from hauberk.core.threat import Norm, Threat
 from hauberk.numeric.balls import Region
 from hauberk.numeric.losses import LOSSES
+from hauberk.numeric.moments import Moments, untouched
 from hauberk.numeric.proximal import shrink
 
 Tensor = torch.Tensor
 
-# Kingma & Ba 2015, arXiv:1412.6980.
-_MEAN, _SQUARE, _FINITE = 0.9, 0.999, 1e-8
-
 # Matyasko & Chau 2021, section 4: what stays of the rates at the end, of the dual mean after a step; the widest ratio.
 _PRIMAL_END, _DUAL_END, _DUAL_MEAN, _WIDEST = 0.01, 0.1, 0.9, 13.8
+
+_FLAT = 1e-8
+"""What a slope's size is at least in Adam's metric."""
 
 _INNER = 5
 """Proximal steps in Adam's own metric (Melchior et al. 2019, arXiv:1910.10094)."""
@@ -33,13 +34,12 @@ _INNER = 5
 class Dual:
     """Where PDPGD stands; n samples.
 
-    x: (n, *shape). mean, square: (n, *shape), Adam's. dual: (n,) log of how much more an error counts than the norm.
+    x: (n, *shape). memory: Adam's, (n, values). dual: (n,) log of how much more an error counts than the norm.
     share: (n,) running mean of the error's share of the weight, 0–1.
     """
 
     x: Tensor
-    mean: Tensor
-    square: Tensor
+    memory: Moments
     dual: Tensor
     share: Tensor
 
@@ -61,6 +61,7 @@ class PDPGD:
         needs=("gradients",),
         norms=("linf", "l2", "l1", "l0"),
         inputs=("chw", "row", "wave", "frames"),
+        nearest=True,
         threats=("AML.T0043", "AML.T0015", "OWASP-ML01"),
     )
 
@@ -81,7 +82,7 @@ class PDPGD:
         """Begin at the clean input."""
         x = region.center
         dual = x.new_full((len(x),), self.ratio).log().neg()
-        return Dual(x, torch.zeros_like(x), torch.zeros_like(x), dual, dual.sigmoid())
+        return Dual(x, untouched(x.flatten(1)), dual, dual.sigmoid())
 
     def step(self, state: Dual, seen: Seen, turn: Turn) -> Dual:
         """Step down softplus(−margin) by Adam, shrink the move, and weigh the error anew (algorithm 2).
@@ -91,17 +92,13 @@ class PDPGD:
         where, late = turn.region, turn.index / max(1, turn.steps)
         span = (where.upper - where.lower).flatten(1)
         slope = -seen.gradient.flatten(1) * span * (-seen.loss).sigmoid().unsqueeze(1)
-        mean = state.mean.lerp(slope.reshape(state.x.shape), 1 - _MEAN)
-        square = state.square.lerp(slope.square().reshape(state.x.shape), 1 - _SQUARE)
-        size = (square.flatten(1) / (1 - _SQUARE ** (turn.index + 1))).sqrt() + _FINITE
-        pace = self.rate * _PRIMAL_END**late
-        way = mean.flatten(1) / (1 - _MEAN ** (turn.index + 1)) / size
-        ahead = where.project(state.x - (pace * way * span).reshape(state.x.shape))
+        memory, pace = state.memory.after(slope), self.rate * _PRIMAL_END**late
+        ahead = where.project(state.x - (pace * memory.way() * span).reshape(state.x.shape))
         share = state.share.lerp(state.dual.sigmoid(), 1 - _DUAL_MEAN)
-        x = _shrunk(ahead, size, pace, share, where)
+        x = _shrunk(ahead, memory.size() + _FLAT, pace, share, where)
         rate = self.dual_rate * (1 - (1 - _DUAL_END) * late)
         dual = (state.dual - rate * seen.lead.sign()).clamp(-_WIDEST, _WIDEST)
-        return Dual(x, mean, square, dual, share)
+        return Dual(x, memory, dual, share)
 
 
 def _shrunk(ahead: Tensor, size: Tensor, pace: float, share: Tensor, where: Region) -> Tensor:

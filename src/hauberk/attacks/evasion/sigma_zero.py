@@ -16,11 +16,11 @@ from hauberk.core.protocols import Target
 from hauberk.core.threat import Threat
 from hauberk.numeric.balls import Region
 from hauberk.numeric.losses import LOSSES, Aim, Climb
+from hauberk.numeric.moments import Moments, untouched
 
 Tensor = torch.Tensor
 
-# Cinà et al. 2024, section 2.3 and algorithm 1; Adam's rates are those of its own paper.
-_FIRST_RATE, _SECOND_RATE, _TINY = 0.9, 0.999, 1e-8
+# Cinà et al. 2024, section 2.3 and algorithm 1.
 _FIRST_CUT, _LEAST_PACE = 0.3, 0.1
 
 
@@ -28,13 +28,11 @@ _FIRST_CUT, _LEAST_PACE = 0.3, 0.1
 class Pruned:
     """Where σ-zero stands; n samples.
 
-    x: (n, *shape). mean, square: (n, *shape), Adam's averages of the gradient and of its square.
-    cut: (n,), changes below this share of a value's range go back to none.
+    x: (n, *shape). memory: Adam's. cut: (n,), changes below this share of a value's range go back to none.
     """
 
     x: Tensor
-    mean: Tensor
-    square: Tensor
+    memory: Moments
     cut: Tensor
 
 
@@ -55,6 +53,7 @@ class SigmaZero:
         needs=("gradients",),
         norms=("l0",),
         inputs=("chw", "row", "wave", "frames"),
+        nearest=True,
         threats=("AML.T0043", "AML.T0015", "OWASP-ML01"),
     )
 
@@ -72,25 +71,21 @@ class SigmaZero:
 
     def start(self, region: Region, rng: torch.Generator) -> Pruned:  # noqa: ARG002
         """Begin at the clean input."""
-        zero = torch.zeros_like(region.center)
-        return Pruned(region.center, zero, zero, zero.new_full((len(zero),), _FIRST_CUT))
+        x = region.center
+        return Pruned(x, untouched(x), x.new_full((len(x),), _FIRST_CUT))
 
     def step(self, state: Pruned, seen: Seen, turn: Turn) -> Pruned:
         """Take Adam's step down (gap + count), stay in the box, adapt the cut, and prune (algorithm 1)."""
         where, column = turn.region, (-1, *[1] * (state.x.ndim - 1))
         span = where.upper - where.lower
         move = (state.x - where.center) / span
-        slope = self._slope(move, seen.gradient * span)
-        mean = state.mean.lerp(slope, 1 - _FIRST_RATE)
-        square = (state.square * _SECOND_RATE).addcmul_(slope, slope, value=1 - _SECOND_RATE)
-        pace = self._pace(turn.index - 1, turn.steps)
-        root = (square / (1 - _SECOND_RATE ** (turn.index + 1))).sqrt_().add_(_TINY)
-        move = move.addcdiv(mean, root, value=-pace / (1 - _FIRST_RATE ** (turn.index + 1)))
+        memory = state.memory.after(self._slope(move, seen.gradient * span))
+        move = move.sub_(memory.way(), alpha=self._pace(turn.index - 1, turn.steps))
         moved = torch.clamp(where.center + move * span, where.lower, where.upper)
         change = self.turn * self._pace(turn.index, turn.steps)
         cut = (state.cut + torch.where(seen.hit, change, -change)).clamp_(0.0, 1.0)
         kept = (moved - where.center).abs() >= cut.reshape(column) * span
-        return Pruned(torch.where(kept, moved, where.center), mean, square, cut)
+        return Pruned(torch.where(kept, moved, where.center), memory, cut)
 
     def _slope(self, move: Tensor, climb: Tensor) -> Tensor:
         """Return the slope of gap + mean δ² / (δ² + σ), scaled so that its largest entry is 1 (equation 5)."""

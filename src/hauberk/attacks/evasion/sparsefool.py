@@ -58,6 +58,7 @@ class SparseFool:
         needs=("gradients",),
         norms=("l0", "l1"),
         inputs=("chw", "row", "wave", "frames"),
+        nearest=True,
         threats=("AML.T0043", "AML.T0015", "OWASP-ML01"),
     )
 

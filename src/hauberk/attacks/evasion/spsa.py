@@ -8,27 +8,23 @@ from typing import ClassVar
 
 import torch
 
-from hauberk.attacks.searching import Asked, Plan, Turn, around, ball_of, pairs, search, slope, unit_scale
+from hauberk.attacks.searching import Asked, Plan, Turn, around, ball_of, beside, pairs, search, slope, unit_scale
 from hauberk.core.card import Card
 from hauberk.core.protocols import Target
 from hauberk.core.threat import Threat
 from hauberk.numeric.balls import size
 from hauberk.numeric.draws import signs
+from hauberk.numeric.moments import Moments, untouched
 
 Tensor = torch.Tensor
-
-MEMORY = (0.9, 0.999)
-"""Adam's decay of the mean slope and of the mean square slope."""
 
 
 @dataclass(frozen=True, slots=True)
 class Climber:
-    """Where SPSA stands: x (n, *shape), and Adam's mean and square of the slopes, (n, *shape); count (n,) of steps."""
+    """Where SPSA stands: x (n, *shape), and Adam's memory of the slopes."""
 
     x: Tensor
-    mean: Tensor
-    square: Tensor
-    count: Tensor
+    memory: Moments
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +61,7 @@ class SPSA:
 
     def start(self, turn: Turn) -> Climber:
         """Begin at the clean input."""
-        zero = torch.zeros_like(turn.x)
-        return Climber(turn.x, zero, zero, torch.zeros_like(turn.lead))
+        return Climber(turn.x, untouched(turn.x))
 
     def propose(self, state: Climber, turn: Turn) -> Tensor:
         """Ask for the point itself and for pairs on both sides of it (§4.2, algorithm 1)."""
@@ -75,16 +70,14 @@ class SPSA:
 
     def accept(self, state: Climber, asked: Asked, turn: Turn) -> Climber:
         """Take one step of Adam up the estimated slope."""
-        rise, count = slope(asked), state.count + 1
+        rise = slope(asked)
         # Only the slope's direction is known; scaled by its largest entry, Adam's floor means the same for every model.
         rise = rise / size(rise, "linf").clamp(min=1e-30).reshape(-1, *[1] * (rise.ndim - 1))
-        mean = MEMORY[0] * state.mean + (1 - MEMORY[0]) * rise
-        square = MEMORY[1] * state.square + (1 - MEMORY[1]) * rise.square()
-        age = count.reshape(-1, *[1] * (rise.ndim - 1))
-        length = (square / (1 - MEMORY[1] ** age)).sqrt()
+        memory = state.memory.after(rise)
+        length = memory.size()
         if turn.region.norm == "l2":
             # Each value by its own length is the sign: right for linf. In l2 steep values must go farther.
-            length = (size(length, "l2") / math.sqrt(state.x[0].numel())).reshape(age.shape)
-        way = mean / (1 - MEMORY[0] ** age) / (length + 1e-8)
+            length = beside(size(length, "l2") / math.sqrt(state.x[0].numel()), rise)
+        way = memory.steady() / (length + 1e-8)
         x = turn.region.project(state.x + self.pace * unit_scale(turn.region) * way)
-        return Climber(x, mean, square, count)
+        return Climber(x, memory)

@@ -43,7 +43,7 @@ class VFGA:
 
     steps: gradients, and values changed, at most. trials: random amounts tried in each direction per gradient; each
     costs a look without gradient (the paper has 10; measured, 5 change as few values).
-    driving: how the driver runs it (early stop, batch, float type).
+    driving: how the driver runs it (batch, float type); the first error ends it always: no later one is nearer.
     """
 
     card: ClassVar[Card] = Card(
@@ -53,6 +53,7 @@ class VFGA:
         needs=("gradients",),
         norms=("l0",),
         inputs=("chw", "row", "wave", "frames"),
+        nearest=True,
         threats=("AML.T0043", "AML.T0015", "OWASP-ML01"),
     )
 
@@ -67,7 +68,7 @@ class VFGA:
         steps = self.steps if threat.ball is None else min(self.steps, math.floor(threat.ball.radius))
         turn = Round(LOSSES["ce"], steps * self._cycle, blind=lambda index: index % self._cycle != 0)
         plan = Plan(rounds=(turn,), keep="nearest", free=True, norm=norm)
-        return drive(self, plan, target, x, y, threat, rng, self.driving)
+        return drive(self, plan, target, x, y, threat, rng, replace(self.driving, early_stop=True))
 
     @property
     def _cycle(self) -> int:

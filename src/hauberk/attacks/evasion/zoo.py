@@ -24,11 +24,9 @@ from hauberk.core.card import Card
 from hauberk.core.protocols import Target
 from hauberk.core.threat import Threat
 from hauberk.numeric.draws import shuffles
+from hauberk.numeric.moments import Moments
 
 Tensor = torch.Tensor
-
-MEMORY = (0.9, 0.999)
-"""Adam's decay of the mean slope and of the mean square slope (§3.3, algorithm 2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,27 +91,29 @@ class ZOO:
         return around(state.x, ways.reshape(*chosen.shape, *state.x.shape[1:]), turn.region)
 
     def accept(self, state: Coordinates, asked: Asked, turn: Turn) -> Coordinates:
-        """Take a step of Adam in each value measured, from the strongest point where the last step led down."""
+        """Take a step of Adam (§3.3, algorithm 2) in each value measured.
+
+        It begins at the strongest point where the last step led down.
+        """
         move = moves(asked)
         gap, chosen = move.abs().max(2)
         signed = move.gather(2, chosen.unsqueeze(2)).squeeze(2)
         rise = torch.where(gap > 0, rises(asked) / torch.where(gap > 0, signed, 1.0), 0.0)
-        old = (part.gather(1, chosen) for part in (state.mean, state.square, state.count))
-        mean, square, count = next(old), next(old), next(old) + 1
-        mean, square = MEMORY[0] * mean + (1 - MEMORY[0]) * rise, MEMORY[1] * square + (1 - MEMORY[1]) * rise.square()
-        size = (square / (1 - MEMORY[1] ** count)).sqrt()
+        mean, square, count = (part.gather(1, chosen) for part in (state.mean, state.square, state.count))
+        memory = Moments(mean, square, count).after(rise)
+        size = memory.size()
         if turn.region.norm == "l2":
             # Each value by its own size is the sign: right for linf. In l2 steep values must go farther.
             size = size.square().mean(1, keepdim=True).sqrt()
-        way = mean / (1 - MEMORY[0] ** count) / size.clamp(min=1e-30)
+        way = memory.steady() / size.clamp(min=1e-30)
         base = torch.where(beside(turn.lead > asked.lead[:, 0], state.x), turn.x, state.x)
         moved = base.flatten(1).scatter_add(1, chosen, self.pace * unit_scale(turn.region) * way)
         reach = state.reach.gather(1, chosen)
         reach = torch.where(rise == 0, (4 * reach).clamp(max=turn.region.radius), reach)
         return Coordinates(
             turn.region.project(moved.reshape(base.shape)),
-            state.mean.scatter(1, chosen, mean),
-            state.square.scatter(1, chosen, square),
-            state.count.scatter(1, chosen, count),
+            state.mean.scatter(1, chosen, memory.mean),
+            state.square.scatter(1, chosen, memory.square),
+            state.count.scatter(1, chosen, count + 1),
             state.reach.scatter(1, chosen, reach),
         )
