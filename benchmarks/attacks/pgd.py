@@ -15,7 +15,9 @@ import importlib.metadata
 import json
 import platform
 import statistics
+import sys
 import time
+import types
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -133,6 +135,11 @@ def by_batch(attack: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> Ru
 
 
 def foolbox(model: nn.Module) -> Run:
+    try:
+        import git  # noqa: F401
+    except ImportError:  # Foolbox imports it for its model zoo
+        sys.modules["git"] = types.ModuleType("git")
+        vars(sys.modules["git"])["Repo"] = None
     import foolbox as fb
 
     wrapped = fb.PyTorchModel(model, bounds=(0, 1), device="cpu")
