@@ -186,7 +186,6 @@ def row(
         "ratio_median": round(statistics.median(ratios), 3),
         "ratio_lowest": round(min(ratios), 3),
         "ratio_highest": round(max(ratios), 3),
-        "cpu_seconds_median": round(statistics.median(seconds[name]), 2),
         "robust_accuracy": round(share.value, 4),
         "robust_low_95": round(share.low, 4),
         "robust_high_95": round(share.high, 4),
