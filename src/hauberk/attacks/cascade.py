@@ -43,7 +43,6 @@ CASCADES: dict[Profile, dict[Route, Stages]] = {
         "white-box": (
             ("evasion.pgd", {"steps": 10, "pace": 0.25}),
             ("evasion.apgd", {"loss": "ce+margin", "steps": 100}),
-            ("evasion.apgd", {"loss": "dlr-targets", "targets": 3, "steps": 30}),
             ("evasion.acg", {}),
             ("evasion.sigma_zero", {}),
         ),

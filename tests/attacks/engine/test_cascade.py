@@ -57,7 +57,7 @@ def test_the_cascade_follows_knowledge_and_powers(world):
         return choose(target, threat, "row", profile)
 
     ball = world.threat(0.1)
-    assert names(chosen(smooth, ball)) == ["evasion.pgd", "evasion.apgd", "evasion.apgd", "evasion.acg"]
+    assert names(chosen(smooth, ball)) == ["evasion.pgd", "evasion.apgd", "evasion.acg"]
     assert names(chosen(smooth, ball, "standard"))[-1] == "evasion.square"
     weaker = chosen(scores, ball)
     assert names(weaker) == ["evasion.square"]
