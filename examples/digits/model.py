@@ -24,8 +24,8 @@ class DigitNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.features = nn.Sequential(block(1, 48), block(48, 96))
-        self.classify = nn.Sequential(nn.Flatten(), nn.Linear(96 * 2 * 2, 128), nn.ReLU(), nn.Linear(128, 10))
+        self.features = nn.Sequential(block(1, 64), block(64, 128))
+        self.classify = nn.Sequential(nn.Flatten(), nn.Linear(128 * 2 * 2, 128), nn.ReLU(), nn.Linear(128, 10))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Score images."""
