@@ -50,11 +50,17 @@ def quickened(prepared: Prepared, x: torch.Tensor) -> Prepared | None:
 
 
 def _folded(net: nn.Module) -> nn.Module:
-    """Fold what can be followed: the whole graph where it can be traced, else neighbours in a Sequential."""
+    """Fold neighbours in a Sequential, then whatever is left where the graph can be traced.
+
+    Tracing comes second because its first use imports torch's symbolic shapes, which takes longer than many an attack.
+    """
+    net = _fold_neighbours(net)
+    if not any(isinstance(part, _NORMS) for part in net.modules()):
+        return net
     try:
         graph = torch.fx.symbolic_trace(net)
     except Exception:  # noqa: BLE001 - any code of the user's may refuse to be traced; it is then left as it is
-        return _fold_neighbours(net)
+        return net
     parts = dict(graph.named_modules())
     for norm in list(graph.graph.nodes):
         if norm.op != "call_module" or not isinstance(parts[str(norm.target)], _NORMS):
