@@ -16,6 +16,8 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     sets: what else it works in, "constraints", "patch" or "transform"; an evasion attack with neither norms nor sets
     is for tables.
     inputs: layouts it works on, such as "chw". nearest: it finds the nearest error rather than any inside the ball.
+    reads: of a rule, the facts of an artifact it looks at; it is not even imported for one that has none of them.
+    by_name: of a format, True where the name alone decides: only files ending in `suffixes` are its.
     threats: ids such as "AML.T0043" (ATLAS), "CWE-502", "OWASP-ML01".
     severity: default severity of a rule's findings. suffixes: file endings a format usually has;
     "/" is a folder. prefixes: how a source begins that a target or data set opens, such as "https://".
@@ -30,6 +32,8 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     sets: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
     nearest: bool = False
+    reads: tuple[str, ...] = ()
+    by_name: bool = False
     threats: tuple[str, ...] = ()
     severity: str = ""
     suffixes: tuple[str, ...] = ()
