@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import platform
-from importlib import metadata
+import sys
 
 from hauberk.core.report import Machine
 
-LIBRARIES = ("torch", "numpy", "scikit-learn", "onnxruntime", "onnx", "skops", "polars", "msgspec", "cryptography")
+LIBRARIES = {
+    "torch": "torch", "numpy": "numpy", "scikit-learn": "sklearn", "onnxruntime": "onnxruntime", "onnx": "onnx",
+    "skops": "skops", "polars": "polars", "msgspec": "msgspec", "cryptography": "cryptography",
+}  # fmt: skip
+"""Distribution → module of what computes numbers."""
 
 
 def machine() -> Machine:
-    """Name system, processor, Python and the libraries that compute numbers."""
-    found = []
-    for name in LIBRARIES:
-        try:
-            found.append(f"{name}=={metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            continue
+    """Name system, processor, Python and the libraries that this process loaded; others are not looked for."""
+    loaded = ((name, getattr(sys.modules.get(module), "__version__", "")) for name, module in LIBRARIES.items())
     return Machine(
         system=f"{platform.system()} {platform.release().partition('-')[0]}",
         processor=platform.machine(),
         python=platform.python_version(),
-        libraries=tuple(found),
+        libraries=tuple(f"{name}=={version}" for name, version in loaded if version),
     )

@@ -1,28 +1,16 @@
-"""The verb `report`: write a report, read a past one back, compare two."""
+"""The verb `report`: write a report in several formats, read one back from its file, show it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-from rich.console import Console
-
-from hauberk.api.evidence import opened
-from hauberk.api.running import pieces
-from hauberk.assurance import difference_pages, engine
-from hauberk.assurance.difference import Difference, compare
-from hauberk.assurance.outputs import terminal
-from hauberk.core.encoding import canonical, decode
+from hauberk.assurance import engine
 from hauberk.core.errors import UnknownName, UsageError, nearest
-from hauberk.core.evidence import Entry, Evidence
 from hauberk.core.plugins import catalog
 from hauberk.core.project import read
 from hauberk.core.report import Report
-
-ENVELOPE = "report"
-"""The step of the checkpoint that keeps a report without its evidence, which the store has already."""
 
 
 def report(
@@ -51,51 +39,13 @@ def load(path: Path) -> Report:
     return engine.report_from_json(data)
 
 
-class Envelope(msgspec.Struct, frozen=True, kw_only=True):
-    """A report without its evidence, and the pieces of work whose evidence belongs to it, in order."""
+def show_on_terminal(shown: Report) -> None:
+    """Print a report to standard output, as wide and as coloured as the terminal is."""
+    from rich.console import Console
 
-    report: Report
-    steps: tuple[str, ...]
+    from hauberk.assurance.outputs import terminal
 
-
-def envelope(source: Report, steps: Sequence[str]) -> str:
-    """Encode a report as the store keeps it."""
-    return canonical(Envelope(report=msgspec.structs.replace(source, evidence=()), steps=tuple(steps))).decode()
-
-
-def restored(entries: Iterable[Entry]) -> Report:
-    """Put a past report together from a run's entries; raises UsageError for a run that never got so far."""
-    kept: dict[str, tuple[Evidence, ...]] = {}
-    last = ""
-    for piece in pieces(entries):
-        if piece.step == ENVELOPE:
-            last = piece.state
-        elif piece.part < 0:
-            kept[piece.step] = piece.evidence
-    if not last:
-        raise UsageError("this run was broken off before its report", fix="run `hauberk check --resume`")
-    cover = decode(last, Envelope)
-    evidence = tuple(item for step in cover.steps for item in kept.get(step, ()))
-    return msgspec.structs.replace(cover.report, evidence=evidence)
-
-
-def difference(before: Report, after: Report) -> Difference:
-    """Compare two reports: findings new and fixed, figures better and worse where their intervals say so."""
-    return compare(before, after)
-
-
-def compared(found: Difference, form: str) -> bytes:
-    """Render a difference as "terminal", "markdown", "html" or "json"."""
-    return difference_pages.render(found, form)
-
-
-def show_on_terminal(shown: Report | Difference) -> None:
-    """Print a report or a difference to standard output, as wide and as coloured as the terminal is."""
-    console = Console()
-    if isinstance(shown, Difference):
-        difference_pages.show(shown, console)
-    else:
-        terminal.show(shown, console)
+    terminal.show(shown, Console())
 
 
 def destination(project: Path, output: str | None, formats: str | None) -> tuple[Path, tuple[str, ...]]:
@@ -110,11 +60,3 @@ def destination(project: Path, output: str | None, formats: str | None) -> tuple
         if name not in known:
             raise UnknownName(f'no report format "{name}"', fix=nearest(name, known))
     return Path(output) if output else base / section.folder, names
-
-
-def past(name: str, project: str | os.PathLike[str], store: str | None = None) -> Report:
-    """Find a past report: a report.json by its path, a run by its name, or the last one for an empty name."""
-    if name.endswith(".json") or os.sep in name:
-        return load(Path(name))
-    with opened(Path(project), store) as kept:
-        return restored(kept.entries(kept.find(name or "latest").run))

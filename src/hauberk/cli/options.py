@@ -61,7 +61,7 @@ def show(report: Report, form: str, output: str | None, *, quiet: bool) -> None:
 
 def show_difference(found: Difference, form: str, output: str | None, *, quiet: bool) -> None:
     """Print the difference of two reports, or write it to a file."""
-    from hauberk.api.reporting import compared, show_on_terminal
+    from hauberk.api.comparing import compared, show_on_terminal
 
     if form != "terminal" or output is not None:
         _write(compared(found, form), output)

@@ -33,7 +33,8 @@ def command(
 
     Exit status: that of the report's verdict; with --diff 0, or 1 where something got worse.
     """
-    from hauberk.api.reporting import difference, past
+    from hauberk.api.comparing import difference
+    from hauberk.api.kept_reports import past
     from hauberk.cli.options import show_difference
 
     if diff:
