@@ -2,7 +2,7 @@
 
 import msgspec
 
-from hauberk.assurance.fingerprint import fingerprint, fingerprints
+from hauberk.core.fingerprint import fingerprint, fingerprints
 from hauberk.core.evidence import Location
 
 

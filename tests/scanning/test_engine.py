@@ -19,7 +19,9 @@ from hauberk.core.limits import Limits
 from hauberk.core.project import ScanSection
 from hauberk.core.provenance import Stamp
 from hauberk.scanning.artifact import Artifact, Draft, Place
-from hauberk.scanning.engine import Tools, scan, scan_file, tools
+from hauberk.scanning.engine import scan
+from hauberk.scanning.kit import Tools, tools
+from hauberk.scanning.reading import scan_file
 from hauberk.scanning.tree import Listed
 
 
@@ -177,7 +179,7 @@ def test_only_the_pickle_of_a_large_torch_zip_is_read(tmp_path: Path) -> None:
 
 def test_scanning_imports_no_framework() -> None:
     code = (
-        "import sys; from hauberk.scanning.engine import tools; tools();"
+        "import sys; from hauberk.scanning.kit import tools; tools();"
         "print([m for m in ('torch', 'numpy', 'sklearn', 'onnx', 'joblib', 'pandas') if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

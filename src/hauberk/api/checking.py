@@ -11,8 +11,9 @@ from typing import NoReturn
 import msgspec
 
 from hauberk.api.assembling import Frame, assemble
-from hauberk.api.reporting import ENVELOPE, envelope
+from hauberk.api.kept_reports import ENVELOPE, envelope
 from hauberk.api.running import NOTHING, Earlier, Run, Work, earlier, key_of
+from hauberk.api.scanning import entries
 from hauberk.api.subject import Subject, open_subject, threads_for
 from hauberk.api.threats import Setting, work
 from hauberk.core.encoding import canonical
@@ -24,7 +25,6 @@ from hauberk.core.protocols import Progress
 from hauberk.core.provenance import Clock, Stamp, utc_now
 from hauberk.core.report import Report
 from hauberk.core.version import __version__
-from hauberk.scanning import engine
 from hauberk.stores.evidence import EvidenceStore, RunHeader, open_store
 
 _SILENT = Silent()
@@ -179,7 +179,7 @@ def _evasion(project: Project) -> list[str]:
 def _scan(project: Project, root: Path, stamp: Stamp, progress: Progress) -> Iterator[Entry]:
     own = project.report.folder
     section = msgspec.structs.replace(project.scan, exclude=(*project.scan.exclude, own))
-    yield from engine.scan(root, section, stamp=stamp, progress=progress)
+    yield from entries(root, section, stamp=stamp, progress=progress)
 
 
 def _left_out(name: str, stamp: Stamp, reason: str, fix: str = "") -> Work:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from hauberk.api.assembling import Frame, assemble
+from hauberk.api.baselines import read_baseline
 from hauberk.core.errors import UsageError
+from hauberk.core.evidence import Evidence, Skipped
 from hauberk.core.limits import DEFAULT_LIMITS, Limits
+from hauberk.core.places import cache_folder
 from hauberk.core.progress import Silent
-from hauberk.core.project import FILE_NAME, Project, read
+from hauberk.core.project import FILE_NAME, Project, ScanSection, read
 from hauberk.core.protocols import Progress
 from hauberk.core.provenance import Clock, Stamp, utc_now
 from hauberk.core.report import Report
@@ -21,39 +24,116 @@ from hauberk.scanning import engine
 _SILENT = Silent()
 
 
+class Manner(msgspec.Struct, frozen=True, kw_only=True):
+    """How a scan goes about it, whatever the project says.
+
+    jobs: worker processes (default: one a core). cached: use the results of earlier scans of the same bytes.
+    since: a git revision; only files that differ from it. history, digests: as in [scan].
+    baseline: a file, instead of [scan]'s.
+    """
+
+    jobs: int | None = None
+    cached: bool = True
+    since: str = ""
+    history: bool = False
+    digests: bool = False
+    baseline: str = ""
+
+    def section(self, section: ScanSection) -> ScanSection:
+        """Return the project's section with what is asked for besides."""
+        return msgspec.structs.replace(
+            section,
+            history=section.history or self.history,
+            digests=section.digests or self.digests,
+            baseline=self.baseline or section.baseline,
+        )
+
+
+_MANNER = Manner()
+
+
 def scan(
     paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = ".",
     *,
+    manner: Manner = _MANNER,
     progress: Progress = _SILENT,
     limits: Limits = DEFAULT_LIMITS,
     clock: Clock = utc_now,
+    seen: Callable[[Evidence], None] | None = None,
 ) -> Report:
     """Scan folders and files and report findings and what was not looked at.
 
     A hauberk.toml in the first folder gives [scan] and [policy]; without one the defaults hold. Nothing is kept in the
-    evidence store: `check` does that.
+    evidence store: `check` does that. seen: is told of each entry as it is found.
+    Ctrl-C ends the scan with what there is.
 
     Example:
         >>> hauberk.scan("examples/digits").findings  # doctest: +SKIP
     """
     given = [Path(paths)] if isinstance(paths, str | os.PathLike) else [Path(path) for path in paths]
     for path in given:
-        if not path.exists():
+        if not os.path.lexists(path):
             raise UsageError("no such file or folder", where=str(path))
     root, include = _root(given)
     project = read(root) if (root / FILE_NAME).exists() else Project(name=root.resolve().name)
     section = msgspec.structs.replace(project.scan, include=include) if include else project.scan
     frame = Frame.open(project, root, " ".join(["hauberk scan", *map(str, given)]), clock=clock)
     stamp = Stamp(clock=clock, seed=None)
-    evidence = tuple(engine.scan(root, section, stamp=stamp, limits=limits, progress=progress))
-    return assemble(frame, evidence, clock=clock)
+    evidence: list[Evidence] = []
+    interrupted = False
+    try:
+        for entry in entries(root, section, manner, stamp=stamp, limits=limits, progress=progress):
+            evidence.append(entry)
+            if seen is not None:
+                seen(entry)
+    except KeyboardInterrupt:
+        interrupted = True
+        reason = "stopped before every file was looked at"
+        fix = "scan again: what was looked at is not read twice"
+        gap = Skipped(subject="scan", reason=reason, kind="interrupted", fix=fix, provenance=stamp.of("scanning"))
+        evidence.append(gap)
+    return assemble(frame, evidence, clock=clock, interrupted=interrupted)
+
+
+def entries(
+    root: Path,
+    section: ScanSection,
+    manner: Manner = _MANNER,
+    *,
+    stamp: Stamp,
+    limits: Limits = DEFAULT_LIMITS,
+    progress: Progress = _SILENT,
+) -> Iterator[Evidence]:
+    """Yield what a scan finds, with the baseline applied."""
+    asked = manner.section(section)
+    cache = cache_folder() if manner.cached else None
+    found = engine.scan(
+        root,
+        asked,
+        stamp=stamp,
+        limits=limits,
+        progress=progress,
+        cache=cache / "scans" if cache else None,
+        jobs=manner.jobs,
+        since=manner.since,
+    )
+    if not asked.baseline:
+        return iter(found)
+    where = Path(manner.baseline) if manner.baseline else root / section.baseline
+    return read_baseline(where).applied(found)
 
 
 def _root(given: list[Path]) -> tuple[Path, tuple[str, ...]]:
     """Return the folder that locations are relative to, and what to look at below it; empty: what the project says."""
     if len(given) == 1 and given[0].is_dir():
         return given[0], ()
-    base = Path(os.path.commonpath([path.resolve().parent if path.is_file() else path.resolve() for path in given]))
+    base = Path(os.path.commonpath([path.resolve() if path.is_dir() else path.parent.resolve() for path in given]))
     here = Path.cwd().resolve()
     base = here if base.is_relative_to(here) else base
-    return base, tuple(path.resolve().relative_to(base).as_posix() for path in given)
+    return base, tuple(_below(path, base) for path in given)
+
+
+def _below(path: Path, base: Path) -> str:
+    """Name a path below the base by its own name: a link is judged as a link."""
+    whole = path.resolve() if path.is_dir() else path.parent.resolve() / path.name
+    return whole.relative_to(base).as_posix()

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
+from hauberk.core.evidence import Finding
 from hauberk.core.progress import Silent
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
+    from hauberk.core.evidence import Evidence
     from hauberk.core.protocols import Progress, Step
 
 LINE_EVERY_SECONDS = 10.0
@@ -35,6 +37,10 @@ class Live:
 
     def __init__(self, live: RichProgress) -> None:
         self._live = live
+
+    def say(self, line: str) -> None:
+        """Print a line above the bars."""
+        self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
     def step(self, name: str, total: int | None, unit: str) -> Iterator[Step]:  # noqa: ARG002
@@ -87,6 +93,18 @@ class Plain:
         lines = _Lines(name, total, unit, self._clock)
         yield lines
         lines.say()
+
+
+def telling(bars: Progress) -> Callable[[Evidence], None] | None:
+    """Return what prints a line above a live bar for each finding that matters, as it is found; None without a bar."""
+    if not isinstance(bars, Live):
+        return None
+
+    def tell(entry: Evidence) -> None:
+        if isinstance(entry, Finding) and not entry.ignored and entry.severity in ("critical", "high", "medium"):
+            bars.say(f"{entry.severity:<8} {entry.location}  {entry.message}")
+
+    return tell
 
 
 @contextmanager

@@ -83,6 +83,7 @@ class Finding(_Record, frozen=True, tag="finding"):
     rule: the rule's plug-in name, such as "model.pickle_call". fix: what to do, in the imperative.
     trace: how the rule got there, one step a line (a decompiled payload, a taint path).
     references: standard ids or titles, such as "CWE-502", "OWASP-LLM05", "CVE-2025-1716", "AML.T0010".
+    ignored: why it does not count: the reason written beside it in the file, or the baseline that knew it; else empty.
     """
 
     rule: str
@@ -94,6 +95,7 @@ class Finding(_Record, frozen=True, tag="finding"):
     provenance: Provenance
     trace: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
+    ignored: str = ""
 
 
 class Indicator(_Record, frozen=True):

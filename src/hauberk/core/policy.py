@@ -97,7 +97,7 @@ def judge(evidence: Sequence[Evidence], policy: Policy, today: dt.date) -> Verdi
 
 
 def accepted(finding: Finding, policy: Policy, today: dt.date) -> Acceptance | None:
-    """Return the acceptance that covers a finding today, if one does."""
+    """Return the acceptance that covers a finding today, if one does: the policy's, or the one in its own file."""
     for acceptance in policy.accept:
         current = acceptance.until is None or today <= acceptance.until
         if (
@@ -106,6 +106,8 @@ def accepted(finding: Finding, policy: Policy, today: dt.date) -> Acceptance | N
             and fnmatchcase(finding.location.path, acceptance.path)
         ):
             return acceptance
+    if finding.ignored:
+        return Acceptance(rule=finding.rule, path=finding.location.path, reason=finding.ignored)
     return None
 
 

@@ -174,15 +174,22 @@ class ThreatSection(_Section, frozen=True):
 
 
 class ScanSection(_Section, frozen=True):
-    """[scan]: what is looked at. exclude: path patterns. rules_off: rule names or patterns. max_seconds.
+    """[scan]: what is looked at.
 
-    Of one file.
+    exclude: path patterns. rules_off: rule names or patterns. max_seconds: of one file. ignores: whether a file's own
+    `# hauberk: ignore[RULE] reason` counts; switch it off for what others wrote. baseline: a file of findings that were
+    there before (`hauberk scan --write-baseline`). digests: of every file, for a bill of materials. history: also look
+    for secrets in the git history.
     """
 
     include: tuple[str, ...] = (".",)
     exclude: tuple[str, ...] = ()
     rules_off: tuple[str, ...] = ()
     max_seconds: float | None = None
+    ignores: bool = True
+    baseline: str = ""
+    digests: bool = False
+    history: bool = False
 
 
 class ReportSection(_Section, frozen=True):

@@ -26,7 +26,7 @@ class FileBlob:
     path: relative to the scanned root, POSIX. Raises OSError where the file cannot be opened or is not regular.
     """
 
-    def __init__(self, file: Path, path: str, limits: Limits) -> None:
+    def __init__(self, file: str | Path, path: str, limits: Limits) -> None:
         self._file, self._limits = file, limits
         self.path, self.part = path, ""
         with self.open() as stream:

@@ -2,66 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 import time
 from collections import Counter
-from collections.abc import Iterator
-from fnmatch import fnmatchcase
-from functools import cache
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeAlias, cast
+from typing import TypeAlias
 
 import msgspec
 
-from hauberk.core.errors import LimitExceeded
-from hauberk.core.evidence import Digest, Finding, Location, Measurement, Severity, Skipped, severity_rank
+from hauberk.core.evidence import Finding, Measurement, Skipped
 from hauberk.core.limits import DEFAULT_LIMITS, Limits
-from hauberk.core.plugins import catalog, load
 from hauberk.core.progress import Silent
 from hauberk.core.project import ScanSection
 from hauberk.core.protocols import Progress
 from hauberk.core.provenance import Stamp
-from hauberk.scanning.artifact import Artifact, Blob, Draft, Format, Problem, Rule
-from hauberk.scanning.blobs import FileBlob, MemberBlob
-from hauberk.scanning.printable import plain
+from hauberk.scanning.cache import Cache
+from hauberk.scanning.git_changes import changed_only
+from hauberk.scanning.reading import RECIPE, FileScan, Order, Seen
 from hauberk.scanning.tree import Listed, survey
 
-RECIPE = "scanning"
 _SECTION, _STAMP, _SILENT = ScanSection(), Stamp(), Silent()
-PER_RULE = 100
-"""Findings of one rule listed for one file; the worst come first."""
-NOT_READ = ("limit", "encrypted")
-"""Problems that mean a part could not be looked at: they become a Skipped of kind "limit"."""
+_ALONE_SECONDS = 0.4
+"""How long the scan goes on by itself before it starts worker processes: about what starting them costs."""
+_FEW = 8
+"""So many files or fewer are not worth a second process."""
 
-Seen: TypeAlias = Finding | Skipped
-
-
-class FileScan(NamedTuple):
-    """What one file gave. formats: names of the formats that read it or its parts, sorted; empty for unknown kinds."""
-
-    entries: tuple[Seen, ...]
-    formats: tuple[str, ...]
-
-
-class Tools(NamedTuple):
-    """The formats and rules of a scan, by name."""
-
-    formats: tuple[tuple[str, Format], ...]
-    rules: tuple[tuple[str, Rule], ...]
-
-
-def tools(rules_off: tuple[str, ...] = ()) -> Tools:
-    """Load every format and every rule whose name no pattern of `rules_off` matches."""
-    formats, rules = _load()
-    kept = tuple((name, rule) for name, rule in rules if not any(fnmatchcase(name, off) for off in rules_off))
-    return Tools(formats, kept)
-
-
-@cache
-def _load() -> Tools:
-    formats = tuple((entry.name, cast(Format, load("formats", entry.name)())) for entry in catalog("formats"))
-    rules = tuple((entry.name, cast(Rule, load("rules", entry.name)())) for entry in catalog("rules"))
-    return Tools(formats, rules)
+Entry: TypeAlias = Finding | Skipped | Measurement
 
 
 def scan(
@@ -71,220 +38,74 @@ def scan(
     stamp: Stamp = _STAMP,
     limits: Limits = DEFAULT_LIMITS,
     progress: Progress = _SILENT,
-) -> Iterator[Finding | Skipped | Measurement]:
+    cache: Path | None = None,
+    jobs: int | None = None,
+    since: str = "",
+) -> Iterator[Entry]:
     """Look at every file under `root` and yield what is wrong and what was not looked at, file by file, in path order.
 
-    The last two entries count the files: all that were opened (by format), and those no format knows.
+    The last entries count the files: all that were opened (by format), and those no format knows.
+    cache: a folder of the user's own to keep results in, by content and by the rules' own text. jobs: worker processes
+    (default: one a core); 1 reads everything in this process. since: a git revision; only files that differ from it.
     """
     if section.max_seconds is not None:
         limits = msgspec.structs.replace(limits, seconds=section.max_seconds)
-    tree, kit = survey(root, section.include, section.exclude), tools(section.rules_off)
+    order = Order(limits=limits, rules_off=section.rules_off, ignores=section.ignores, digests=section.digests)
+    tree = survey(root, section.include, section.exclude)
+    if since:
+        tree = changed_only(root, since, tree)
     counts: Counter[str] = Counter()
     unknown = 0
-    with progress.step("scan", len(tree.files), "files") as step:
-        for listed in tree.files:
-            result = scan_file(listed, kit, stamp=stamp, limits=limits)
-            yield from result.entries
+    with progress.step("scan", len(tree.files), "files") as step, Cache.at(cache, root, order, len(tree.files)) as kept:
+        for listed, result in _results(tree.files, order, kept, jobs or os.cpu_count() or 1):
+            yield from restamped(result.entries, stamp)
             counts.update(result.formats)
             unknown += not result.formats
             step.advance(1, listed.path)
+        reused = kept.reused
     for omitted in tree.omitted:
         yield Skipped(subject=omitted.subject, reason=omitted.reason, kind=omitted.kind, provenance=stamp.of(RECIPE))
-    yield from _counted(root, len(tree.files), unknown, counts, stamp)
+    yield from _counted(root, len(tree.files), unknown, counts, reused, stamp)
 
 
-def scan_file(
-    listed: Listed,
-    kit: Tools,
-    *,
-    stamp: Stamp = _STAMP,
-    limits: Limits = DEFAULT_LIMITS,
-) -> FileScan:
-    """Look at one file: a pure function of its bytes and its name, so that files can be shared out."""
-    try:
-        blob = FileBlob(listed.file, listed.path, limits)
-    except OSError as error:
-        return FileScan((_skip(listed.path, f"cannot be read: {error.strerror or error}", "error", stamp),), ())
-    if blob.size > limits.file_bytes:
-        reason = f"{blob.size} bytes are more than the {limits.file_bytes} a file may have"
-        return FileScan((_skip(listed.path, reason, "limit", stamp),), ())
-    reading = _Reading(kit, limits, stamp)
-    artifacts = reading.read(blob, 0)
-    found: list[Seen] = [*reading.skipped]
-    for artifact in artifacts:
-        for part in artifact.walk():
-            found.extend(_judge(part, kit, stamp))
-    formats = {part.format for artifact in artifacts for part in artifact.walk() if part.format}
-    entries = _stamped(_shortened(_ordered(found), blob, stamp), blob, stamp)
-    return FileScan(entries, tuple(sorted(formats)))
+def _results(files: Sequence[Listed], order: Order, kept: Cache, jobs: int) -> Iterator[tuple[Listed, FileScan]]:
+    """Take what is kept, read the rest: by itself at first, then in worker processes."""
+    read = order.reader()
+    begun = time.monotonic()
+    for index, listed in enumerate(files):
+        left = len(files) - index
+        if jobs > 1 and left > _FEW and time.monotonic() - begun > _ALONE_SECONDS:
+            yield from _shared_out(files[index:], order, kept, jobs)
+            return
+        yield listed, kept.get(listed) or kept.put(listed, read(listed))
 
 
-class _Reading:
-    """The reading of one file by every format that accepts it, over all nesting, within one allowance."""
+def _shared_out(files: Sequence[Listed], order: Order, kept: Cache, jobs: int) -> Iterator[tuple[Listed, FileScan]]:
+    from hauberk.scanning.pool import scan_all
 
-    def __init__(self, kit: Tools, limits: Limits, stamp: Stamp) -> None:
-        self._kit, self._limits, self._stamp = kit, limits, stamp
-        self._deadline = time.monotonic() + limits.seconds
-        self._bytes = limits.total_bytes
-        self._members = limits.members
-        self.skipped: list[Skipped] = []
-
-    def read(self, blob: Blob, depth: int) -> tuple[Artifact, ...]:
-        artifacts = []
-        for name, reader in self._kit.formats:
-            subject = f"{blob.path}!{blob.part}" if blob.part else blob.path
-            try:
-                if reader.sniff(blob):
-                    artifact = reader.parse(blob, self._left(depth), lambda n, d: self._descend(blob, depth, n, d))
-                    artifacts.append(artifact)
-            except LimitExceeded as error:
-                self.skipped.append(_skip(subject, f"{name}: {error.what}", "limit", self._stamp))
-            except OSError as error:
-                self.skipped.append(_skip(subject, f"{name}: cannot be read: {error}", "error", self._stamp))
-            except Exception as error:  # noqa: BLE001 - a reader's bug on hostile bytes must not end the scan
-                reason = f"the {name} reader failed: {type(error).__name__}: {str(error)[:200]}"
-                self.skipped.append(_skip(subject, reason, "error", self._stamp))
-        return tuple(artifacts)
-
-    def _left(self, depth: int) -> Limits:
-        """Return what is left of the file's allowance, so that formats need no second clock."""
-        return msgspec.structs.replace(
-            self._limits,
-            seconds=max(0.0, self._deadline - time.monotonic()),
-            total_bytes=max(0, self._bytes),
-            members=max(0, self._members),
-            depth=self._limits.depth - depth,
-        )
-
-    def _descend(self, outer: Blob, depth: int, name: str, data: bytes) -> tuple[Artifact, ...]:
-        part = f"{outer.part}!{name}" if outer.part else name
-        self._bytes -= len(data)
-        self._members -= 1
-        reason = ""
-        if depth + 1 > self._limits.depth:
-            reason = f"nested deeper than {self._limits.depth}"
-        elif self._bytes < 0:
-            reason = f"unpacks to more than {self._limits.total_bytes} bytes in all"
-        elif self._members < 0:
-            reason = f"more than {self._limits.members} members in all"
-        elif time.monotonic() > self._deadline:
-            reason = f"not read within {self._limits.seconds:.3g} seconds"
-        if reason:
-            problem = Problem(kind="limit", message=reason)
-            return (Artifact(path=outer.path, part=part, format="", size=len(data), problems=(problem,)),)
-        return self.read(MemberBlob(outer.path, part, data, self._limits), depth + 1)
+    known = {index: result for index, listed in enumerate(files) if (result := kept.get(listed)) is not None}
+    rest = [listed for index, listed in enumerate(files) if index not in known]
+    fresh = scan_all(rest, order, jobs) if rest else iter(())
+    for index, listed in enumerate(files):
+        yield listed, known.pop(index) if index in known else kept.put(listed, next(fresh))
 
 
-def _judge(artifact: Artifact, kit: Tools, stamp: Stamp) -> Iterator[Seen]:
-    subject = f"{artifact.path}!{artifact.part}" if artifact.part else artifact.path
-    for problem in artifact.problems:
-        if problem.kind in NOT_READ:
-            yield _skip(subject, problem.message, "limit", stamp)
-    for name, rule in kit.rules:
-        try:
-            for draft in rule.check(artifact):
-                yield _finding(name, rule, draft, artifact, stamp)
-        except Exception as error:  # noqa: BLE001 - one rule's bug must not hide what the others find
-            reason = f"the rule {name} failed: {type(error).__name__}: {str(error)[:200]}"
-            yield _skip(subject, reason, "error", stamp)
+def restamped(entries: Sequence[Seen], stamp: Stamp) -> Iterator[Seen]:
+    """Give entries made elsewhere or earlier this run's time, seed and digests; they say the same of the same bytes."""
+    for item in entries:
+        own = item.provenance
+        now = stamp.of(own.recipe)
+        digests = (*stamp.digests, *own.digests)
+        yield msgspec.structs.replace(item, provenance=msgspec.structs.replace(now, digests=digests))
 
 
-def _finding(name: str, rule: Rule, draft: Draft, artifact: Artifact, stamp: Stamp) -> Finding:
-    place = draft.place
-    return Finding(
-        rule=name,
-        severity=draft.severity or cast(Severity, rule.card.severity or "medium"),
-        confidence=draft.confidence,
-        location=Location(
-            path=artifact.path,
-            part=plain(artifact.part),
-            line=place.line,
-            column=place.column,
-            end_line=place.end_line,
-            offset=place.offset,
-        ),
-        message=plain(draft.message),
-        fix=draft.fix,
-        provenance=stamp.of(name),
-        trace=tuple(plain(line) for line in draft.trace),
-        references=draft.references or rule.card.threats,
-    )
-
-
-def _skip(subject: str, reason: str, kind: str, stamp: Stamp) -> Skipped:
-    fix = "raise the limit, or take the file out with scan.exclude" if kind == "limit" else ""
-    return Skipped(
-        subject=plain(subject),
-        reason=plain(reason),
-        kind="limit" if kind == "limit" else "error",
-        fix=fix,
-        provenance=stamp.of(RECIPE),
-    )
-
-
-def _ordered(found: list[Seen]) -> list[Seen]:
-    """Drop repeats (two formats that read the same bytes) and put findings in the order of the file."""
-    unique: dict[tuple[str, ...], Seen] = {}
-    for item in found:
-        if isinstance(item, Finding):
-            unique.setdefault((item.rule, str(item.location), item.message), item)
-        else:
-            unique.setdefault((item.subject, item.reason), item)
-    return sorted(unique.values(), key=_place)
-
-
-def _shortened(found: list[Seen], blob: FileBlob, stamp: Stamp) -> list[Seen]:
-    """Keep the worst findings of each rule, and the first parts not looked at; say how many more there are."""
-    groups: dict[str, list[Seen]] = {}
-    for item in found:
-        groups.setdefault(item.rule if isinstance(item, Finding) else "", []).append(item)
-    surplus: set[int] = set()
-    more: list[Seen] = []
-    for rule, items in groups.items():
-        if len(items) > PER_RULE:
-            worst = sorted(items, key=lambda item: -severity_rank(item.severity) if isinstance(item, Finding) else 0)
-            surplus.update(id(item) for item in worst[PER_RULE:])
-            what = f"findings of {rule}" if rule else "parts that were not looked at"
-            more.append(_skip(blob.path, f"{len(items) - PER_RULE} more {what} are not listed", "limit", stamp))
-    return [*(item for item in found if id(item) not in surplus), *more]
-
-
-def _place(item: Seen) -> tuple[str, int, int, int, str]:
-    if isinstance(item, Skipped):
-        return (item.subject.partition("!")[2], -1, -1, -1, item.reason)
-    where = item.location
-    return (where.part, where.line or 0, where.column or 0, where.offset or 0, item.rule)
-
-
-def _stamped(found: list[Seen], blob: FileBlob, stamp: Stamp) -> tuple[Seen, ...]:
-    """Add the file's digest to its findings; a file nothing was found in is not hashed (weights run to gigabytes)."""
-    if not any(isinstance(item, Finding) for item in found):
-        return tuple(found)
-    try:
-        value = _sha256(blob)
-    except OSError as error:
-        return (*found, _skip(blob.path, f"changed while it was read: {error}", "error", stamp))
-    digest = Digest(name=blob.path, value=f"sha256:{value}")
-    return tuple(
-        msgspec.structs.replace(
-            item, provenance=msgspec.structs.replace(item.provenance, digests=(*stamp.digests, digest))
-        )
-        for item in found
-    )
-
-
-def _sha256(blob: FileBlob) -> str:
-    hasher = hashlib.sha256()
-    with blob.open() as stream:
-        while chunk := stream.read(1 << 20):
-            hasher.update(chunk)
-    return hasher.hexdigest()
-
-
-def _counted(root: Path, total: int, unknown: int, counts: Counter[str], stamp: Stamp) -> Iterator[Measurement]:
+def _counted(
+    root: Path, total: int, unknown: int, counts: Counter[str], reused: int, stamp: Stamp
+) -> Iterator[Measurement]:
     by_format = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+    taken = f"; {reused} of them as they were judged before: same bytes, same rules" if reused else ""
     rows = (
-        ("files_scanned", total, f"read by format: {by_format}" if by_format else "no format read any file"),
+        ("files_scanned", total, (f"read by format: {by_format}" if by_format else "no format read any file") + taken),
         ("files_of_unknown_kind", unknown, "no format knows them; their content was not judged"),
     )
     for name, value, note in rows:

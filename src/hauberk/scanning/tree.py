@@ -27,7 +27,7 @@ OWN_FOLDERS = frozenset({".hauberk", "hauberk-report"})
 class Listed(NamedTuple):
     """A file to look at. path: relative to the root, POSIX."""
 
-    file: Path
+    file: str | Path
     path: str
 
 

@@ -20,7 +20,7 @@ from hauberk.core.encoding import canonical, decode_entry
 from hauberk.core.limits import Limits
 from hauberk.scanning.artifact import Artifact
 from hauberk.scanning.blobs import MemberBlob
-from hauberk.scanning.engine import tools
+from hauberk.scanning.kit import tools
 
 SMALL = Limits(nodes=20_000, seconds=5.0, member_bytes=1 << 20, total_bytes=4 << 20, members=200, depth=4)
 FORMATS = [

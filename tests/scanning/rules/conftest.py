@@ -11,7 +11,7 @@ from hauberk.core.evidence import severity_rank
 from hauberk.core.limits import DEFAULT_LIMITS
 from hauberk.scanning.artifact import Artifact, Draft
 from hauberk.scanning.blobs import MemberBlob
-from hauberk.scanning.engine import tools
+from hauberk.scanning.kit import tools
 
 
 class Hit(NamedTuple):

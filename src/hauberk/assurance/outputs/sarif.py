@@ -11,7 +11,7 @@ import msgspec
 
 from hauberk.assurance import reading, wording
 from hauberk.assurance.escaping import plain, uri
-from hauberk.assurance.fingerprint import fingerprints
+from hauberk.core.fingerprint import fingerprints
 from hauberk.core.card import Card
 from hauberk.core.evidence import Confidence, Finding, Location, Severity, Skipped
 from hauberk.core.policy import Judgement, accepted
@@ -152,7 +152,7 @@ def _result(report: Report, finding: Finding, mark: str, index: dict[str, int]) 
     if acceptance is not None:
         until = f" (until {acceptance.until})" if acceptance.until else ""
         result["suppressions"] = [
-            {"kind": "external", "status": "accepted", "justification": plain(acceptance.reason) + until}
+            {"kind": "inSource" if finding.ignored else "external", "status": "accepted", "justification": plain(acceptance.reason) + until}
         ]
     return result
 

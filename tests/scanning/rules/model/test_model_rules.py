@@ -12,7 +12,7 @@ import pytest
 
 from hauberk.core.plugins import catalog
 from hauberk.scanning.artifact import Artifact, Call, Import, Note, Operator, Place, Problem, Reference
-from hauberk.scanning.engine import tools
+from hauberk.scanning.kit import tools
 
 EVIL = b"cos\nsystem\n(S'id'\ntR."
 GOOD = pickle.dumps({"weights": [1.0, 2.0]})

@@ -1,0 +1,80 @@
+"""The formats and rules of a scan: found on disk, imported only when a file needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import NamedTuple, cast
+
+from hauberk.core.card import Card
+from hauberk.core.limits import Limits
+from hauberk.core.plugins import Listing, catalog, load
+from hauberk.scanning.artifact import Artifact, Blob, Descend, Draft, Format, Rule
+
+
+class Tools(NamedTuple):
+    """The formats and rules of a scan, by name."""
+
+    formats: tuple[tuple[str, Format], ...]
+    rules: tuple[tuple[str, Rule], ...]
+
+
+def tools(rules_off: tuple[str, ...] = ()) -> Tools:
+    """List every format, and every rule whose name no pattern of `rules_off` matches."""
+    formats, rules = _load()
+    kept = tuple((name, rule) for name, rule in rules if not any(fnmatchcase(name, off) for off in rules_off))
+    return Tools(formats, kept)
+
+
+@cache
+def _load() -> Tools:
+    formats = tuple((entry.name, cast(Format, _LazyFormat(entry))) for entry in catalog("formats"))
+    rules = tuple((entry.name, cast(Rule, _LazyRule(entry))) for entry in catalog("rules"))
+    return Tools(formats, rules)
+
+
+class _LazyFormat:
+    """A format imported when it is first needed; one that goes by names alone is not imported to refuse one."""
+
+    def __init__(self, entry: Listing) -> None:
+        self._entry = entry
+        self._made: Format | None = None
+
+    @property
+    def card(self) -> Card:
+        return self._entry.card
+
+    def _get(self) -> Format:
+        if self._made is None:
+            self._made = cast(Format, load("formats", self._entry.name)())
+        return self._made
+
+    def sniff(self, blob: Blob) -> bool:
+        card = self._entry.card
+        if card.by_name and not any(blob.name.endswith(suffix) for suffix in card.suffixes):
+            return False
+        return self._get().sniff(blob)
+
+    def parse(self, blob: Blob, limits: Limits, descend: Descend) -> Artifact:
+        return self._get().parse(blob, limits, descend)
+
+
+class _LazyRule:
+    """A rule imported when there is a first artifact with facts it reads."""
+
+    def __init__(self, entry: Listing) -> None:
+        self._entry = entry
+        self._made: Rule | None = None
+
+    @property
+    def card(self) -> Card:
+        return self._entry.card
+
+    def check(self, artifact: Artifact) -> Iterator[Draft]:
+        reads = self._entry.card.reads
+        if reads and not any(getattr(artifact, fact) for fact in reads):
+            return iter(())
+        if self._made is None:
+            self._made = cast(Rule, load("rules", self._entry.name)())
+        return self._made.check(artifact)
