@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections import Counter
-from collections.abc import Iterator
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Iterator
+from fnmatch import translate
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -53,7 +54,7 @@ def survey(root: Path, include: tuple[str, ...], exclude: tuple[str, ...]) -> Tr
     """
     base = root if root.is_dir() else root.parent
     finder = _Finder(base, exclude)
-    starts = [root] if base != root else []
+    starts = [os.fspath(root)] if base != root else []
     for pattern in include if base == root else ():
         starts.extend(finder.starts(pattern))
     for start in starts:
@@ -62,18 +63,21 @@ def survey(root: Path, include: tuple[str, ...], exclude: tuple[str, ...]) -> Tr
 
 
 class _Finder:
+    """A walk that keeps texts, not path objects: a million files are a folder like any other."""
+
     def __init__(self, base: Path, exclude: tuple[str, ...]) -> None:
-        self._base, self._exclude = base, exclude
-        self._real = base.resolve()
-        self._files: dict[str, Path] = {}
+        self._base = os.fspath(base)
+        self._real = os.path.realpath(base)
+        self._exclude = tuple((pattern, _excluding(pattern)) for pattern in exclude)
+        self._files: dict[str, str] = {}
         self._omitted: dict[str, Omitted] = {}
         self._folders: Counter[str] = Counter()
         self._patterns: Counter[str] = Counter()
 
-    def starts(self, pattern: str) -> list[Path]:
+    def starts(self, pattern: str) -> list[str]:
         if pattern in (".", ""):
             return [self._base]
-        direct = self._base / pattern
+        direct = os.path.join(self._base, pattern)  # noqa: PTH118 - texts, see the class
         found = [direct] if os.path.lexists(direct) else self._glob(pattern)
         inside = [path for path in found if self._inside(path)]
         if not found:
@@ -82,80 +86,95 @@ class _Finder:
             self._omit(pattern, "scan.include leads out of the project")
         return sorted(inside)
 
-    def _glob(self, pattern: str) -> list[Path]:
+    def _glob(self, pattern: str) -> list[str]:
         try:
-            return list(self._base.glob(pattern))
+            return [os.fspath(path) for path in Path(self._base).glob(pattern)]
         except (ValueError, NotImplementedError, OSError):
             return []
 
-    def visit(self, start: Path) -> None:
-        if start.is_dir() and (start == self._base or not start.is_symlink()):
-            for folder, folders, names in os.walk(start, onerror=self._unreadable):
-                here = Path(folder)
-                folders[:] = [name for name in sorted(folders) if self._enter(here / name)]
-                for name in names:
-                    self._take(here / name)
+    def visit(self, start: str) -> None:
+        """Take a file, or all files below a folder."""
+        path = self._relative(start)
+        if start != self._base and os.path.islink(start):  # noqa: PTH114
+            self._take_link(start, path)
+        elif not os.path.isdir(start):  # noqa: PTH112
+            self._take(start, path, regular=os.path.isfile(start))  # noqa: PTH113
         else:
-            self._take(start)
+            self._descend(start, "" if start == self._base else path)
 
-    def _unreadable(self, error: OSError) -> None:
-        place = Path(str(error.filename or self._base))
-        self._omit(self._relative(place), f"cannot be listed: {error.strerror or error}", "error")
+    def _descend(self, start: str, below: str) -> None:
+        pending = [(start, below)]
+        while pending:
+            folder, path = pending.pop()
+            try:
+                with os.scandir(folder) as listing:
+                    entries = sorted(listing, key=lambda entry: entry.name, reverse=True)
+            except OSError as error:
+                self._omit(path or ".", f"cannot be listed: {error.strerror or error}", "error")
+                continue
+            for entry in entries:
+                inner = f"{path}/{_printed(entry.name)}" if path else _printed(entry.name)
+                if entry.is_symlink():
+                    self._take_link(entry.path, inner)
+                elif entry.is_dir(follow_symlinks=False):
+                    if self._enter(entry.name, inner):
+                        pending.append((entry.path, inner))
+                else:
+                    self._take(entry.path, inner, regular=entry.is_file(follow_symlinks=False))
 
-    def _enter(self, folder: Path) -> bool:
-        path = self._relative(folder)
-        if folder.name in OWN_FOLDERS:
+    def _enter(self, name: str, path: str) -> bool:
+        if name in OWN_FOLDERS:
             return False
-        if folder.name in SKIPPED_FOLDERS:
-            self._folders[folder.name] += 1
+        if name in SKIPPED_FOLDERS:
+            self._folders[name] += 1
             return False
-        if self._excluded(path):
-            return False
-        if folder.is_symlink():
-            place = "inside" if self._inside(folder) else "out of"
-            self._omit(path, f"a link to a folder {place} the project is not followed")
-            return False
-        return True
+        return not self._excluded(path)
 
-    def _take(self, file: Path) -> None:
-        path = self._relative(file)
-        if self._excluded(path):
+    def _take_link(self, place: str, path: str) -> None:
+        """A link to a file inside the project counts as a file; a folder behind a link is not entered."""
+        if self._excluded(path) or path.rsplit("/", 1)[-1] in OWN_FOLDERS:
             return
         try:
-            mode = file.lstat().st_mode
-            if stat.S_ISLNK(mode):
-                if not self._inside(file):
-                    self._omit(path, "a link out of the project is not followed")
-                    return
-                mode = file.stat().st_mode
+            mode = os.stat(place).st_mode  # noqa: PTH116
         except OSError as error:
             self._omit(path, f"cannot be looked up: {error.strerror or error}", "error")
             return
-        if stat.S_ISREG(mode):
-            self._files[path] = file
+        if stat.S_ISDIR(mode):
+            where = "inside" if self._inside(place) else "out of"
+            self._omit(path, f"a link to a folder {where} the project is not followed")
+        elif not self._inside(place):
+            self._omit(path, "a link out of the project is not followed")
         else:
-            self._omit(path, "not a regular file (pipe, socket or device): never opened")
+            self._take(place, path, regular=stat.S_ISREG(mode))
 
-    def _inside(self, path: Path) -> bool:
+    def _take(self, place: str, path: str, *, regular: bool) -> None:
+        if self._excluded(path):
+            return
+        if regular:
+            while self._files.setdefault(path, place) != place:
+                path += "~"  # two names that print alike are still two files
+        elif os.path.lexists(place):
+            self._omit(path, "not a regular file (pipe, socket or device): never opened")
+        else:
+            self._omit(path, "cannot be looked up: it is gone", "error")
+
+    def _inside(self, path: str) -> bool:
         try:
-            return path.resolve().is_relative_to(self._real)
-        except (OSError, RuntimeError):
+            real = os.path.realpath(path, strict=False)
+        except (OSError, ValueError):
             return False
+        return real == self._real or real.startswith(self._real.rstrip("/") + "/")
 
     def _excluded(self, path: str) -> bool:
-        for pattern in self._exclude:
-            plain = pattern.removeprefix("./").rstrip("/")
-            if any(fnmatchcase(part, plain) for part in _lineage(path)):
+        for pattern, excludes in self._exclude:
+            if excludes(path):
                 self._patterns[pattern] += 1
                 return True
         return False
 
-    def _relative(self, path: Path) -> str:
-        try:
-            text = path.relative_to(self._base).as_posix()
-        except ValueError:
-            text = path.as_posix()
-        return plain(text)
+    def _relative(self, place: str) -> str:
+        inside = place.removeprefix(self._base.rstrip("/") + "/")
+        return _printed(inside.replace(os.sep, "/"))
 
     def _omit(self, subject: str, reason: str, kind: Literal["scope", "error"] = "scope") -> None:
         self._omitted[subject] = Omitted(subject, reason, kind)
@@ -170,6 +189,13 @@ class _Finder:
         return Tree(files, tuple(omitted))
 
 
+def _excluding(pattern: str) -> Callable[[str], bool]:
+    """Make a test of paths: whether the pattern fits one, a parent of it, or its last segment."""
+    wanted = pattern.removeprefix("./").rstrip("/")
+    fits = re.compile(translate(wanted)).match
+    return lambda path: any(fits(part) for part in _lineage(path))
+
+
 def _lineage(path: str) -> Iterator[str]:
     """Yield a path, its parents, and its last segment, for patterns of any of the three kinds."""
     yield path
@@ -177,3 +203,8 @@ def _lineage(path: str) -> Iterator[str]:
     while "/" in path:
         path = path.rsplit("/", 1)[0]
         yield path
+
+
+def _printed(name: str) -> str:
+    """Write a name on one line."""
+    return plain(name).replace("\n", "\\n")
