@@ -2,8 +2,8 @@
 
 Every call of a torch module from outside a module, and every run of the autograd engine, is timed; all else (imports on
 the way, scan, projections, confirmation, self-checks' bookkeeping, store, report) is overhead. The goal is below 15 %.
-Once with one thread and once with two, by CPU time and by the clock on the wall: a second thread shortens the model's
-part alone. The whole check is timed, report included; importing torch before it is not.
+Once with one thread and once with two, each in a fresh process, by CPU time and by the clock on the wall: a second
+thread shortens the model's part alone. The whole check is timed, report included; importing torch before it is not.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 import platform
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -18,7 +20,6 @@ from pathlib import Path
 import torch
 
 import hauberk
-from hauberk.api.reporting import report
 from hauberk.core.version import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -59,7 +60,7 @@ def measured(watch: Stopwatch, threads: int) -> dict[str, object]:
             text.write(f"\n[run]\nthreads = {threads}\n")
         cpu, wall = time.process_time(), time.perf_counter()
         made = hauberk.check(project)
-        report(made, project / "hauberk-report", ("html", "json", "sarif"))
+        hauberk.report(made, project / "hauberk-report", ("html", "json", "sarif"))
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     return {
         "threads": threads,
@@ -70,13 +71,24 @@ def measured(watch: Stopwatch, threads: int) -> dict[str, object]:
     }
 
 
-def main() -> None:
-    """Measure with one thread and with two, and write the shares."""
+def alone(threads: int) -> None:
+    """Measure in this process, which has imported nothing of hauberk's but its face, and print the row."""
     watch = Stopwatch()
     torch.nn.Module.__call__ = watch.around(torch.nn.Module.__call__)  # type: ignore[method-assign]
     engine = torch.autograd.graph._engine_run_backward
     torch.autograd.graph._engine_run_backward = torch.autograd._engine_run_backward = watch.around(engine)
-    rows = [measured(watch, threads) for threads in THREADS]
+    print(json.dumps(measured(watch, threads)))
+
+
+def main() -> None:
+    """Measure with one thread and with two, each in a process of its own, and write the shares."""
+    if len(sys.argv) > 1:
+        alone(int(sys.argv[1]))
+        return
+    rows = []
+    for threads in THREADS:
+        done = subprocess.run([sys.executable, __file__, str(threads)], check=True, capture_output=True, text=True)
+        rows.append(json.loads(done.stdout.splitlines()[-1]))
     result = {
         "question": (__doc__ or "").splitlines()[0],
         "rows": rows,
