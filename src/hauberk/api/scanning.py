@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 
 from hauberk.api.assembling import Frame, assemble
-from hauberk.api.baselines import read_baseline
 from hauberk.core.errors import UsageError
 from hauberk.core.evidence import Evidence, Skipped
 from hauberk.core.limits import DEFAULT_LIMITS, Limits
@@ -119,6 +118,8 @@ def entries(
     )
     if not asked.baseline:
         return iter(found)
+    from hauberk.api.baselines import read_baseline
+
     where = Path(manner.baseline) if manner.baseline else root / section.baseline
     return read_baseline(where).applied(found)
 

@@ -24,8 +24,6 @@ from hauberk.scanning.blobs import FileBlob
 from hauberk.scanning.reading import FileScan, Order
 from hauberk.scanning.tree import Listed
 
-_WORTH = 32
-"""So many files make it worth opening the cache."""
 _DIGESTED = 64 << 20
 """Larger files are known by their times alone."""
 _RACY = 2_000_000_000
@@ -61,10 +59,8 @@ class Cache:
         self.reused = 0
 
     @classmethod
-    def at(cls, folder: Path | None, root: Path, order: Order, files: int) -> Cache:
+    def at(cls, folder: Path, root: Path, order: Order) -> Cache:
         """Open the cache of the project at `root` in a folder, or one that keeps nothing."""
-        if folder is None or files < _WORTH:
-            return cls(None, order)
         name = blake3(os.fsencode(root.resolve())).hexdigest()[:32]
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
@@ -17,16 +17,19 @@ from hauberk.core.progress import Silent
 from hauberk.core.project import ScanSection
 from hauberk.core.protocols import Progress
 from hauberk.core.provenance import Stamp
-from hauberk.scanning.cache import Cache
-from hauberk.scanning.git_changes import changed_only
 from hauberk.scanning.reading import RECIPE, FileScan, Order, Seen
 from hauberk.scanning.tree import Listed, survey
+
+if TYPE_CHECKING:
+    from hauberk.scanning.cache import Cache
 
 _SECTION, _STAMP, _SILENT = ScanSection(), Stamp(), Silent()
 _ALONE_SECONDS = 0.4
 """How long the scan goes on by itself before it starts worker processes: about what starting them costs."""
 _FEW = 8
 """So many files or fewer are not worth a second process."""
+_WORTH_KEEPING = 32
+"""So many files make it worth opening the cache."""
 
 Entry: TypeAlias = Finding | Skipped | Measurement
 
@@ -53,10 +56,12 @@ def scan(
     order = Order(limits=limits, rules_off=section.rules_off, ignores=section.ignores, digests=section.digests)
     tree = survey(root, section.include, section.exclude)
     if since:
+        from hauberk.scanning.git_changes import changed_only
+
         tree = changed_only(root, since, tree)
     counts: Counter[str] = Counter()
     unknown = 0
-    with progress.step("scan", len(tree.files), "files") as step, Cache.at(cache, root, order, len(tree.files)) as kept:
+    with progress.step("scan", len(tree.files), "files") as step, _memory(cache, root, order, len(tree.files)) as kept:
         for listed, result in _results(tree.files, order, kept, jobs or os.cpu_count() or 1):
             yield from restamped(result.entries, stamp)
             counts.update(result.formats)
@@ -68,7 +73,36 @@ def scan(
     yield from _counted(root, len(tree.files), unknown, counts, reused, stamp)
 
 
-def _results(files: Sequence[Listed], order: Order, kept: Cache, jobs: int) -> Iterator[tuple[Listed, FileScan]]:
+class _Forgetful:
+    """A memory that keeps nothing, for a scan too small to be worth one."""
+
+    reused = 0
+
+    def get(self, listed: Listed) -> FileScan | None:  # noqa: ARG002
+        return None
+
+    def put(self, listed: Listed, result: FileScan) -> FileScan:  # noqa: ARG002
+        return result
+
+    def __enter__(self) -> _Forgetful:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+
+def _memory(folder: Path | None, root: Path, order: Order, files: int) -> Cache | _Forgetful:
+    """Open the cache where there is one; its database is not even imported for a handful of files."""
+    if folder is None or files < _WORTH_KEEPING:
+        return _Forgetful()
+    from hauberk.scanning.cache import Cache
+
+    return Cache.at(folder, root, order)
+
+
+def _results(
+    files: Sequence[Listed], order: Order, kept: Cache | _Forgetful, jobs: int
+) -> Iterator[tuple[Listed, FileScan]]:
     """Take what is kept, read the rest: by itself at first, then in worker processes."""
     read = order.reader()
     begun = time.monotonic()
@@ -80,7 +114,9 @@ def _results(files: Sequence[Listed], order: Order, kept: Cache, jobs: int) -> I
         yield listed, kept.get(listed) or kept.put(listed, read(listed))
 
 
-def _shared_out(files: Sequence[Listed], order: Order, kept: Cache, jobs: int) -> Iterator[tuple[Listed, FileScan]]:
+def _shared_out(
+    files: Sequence[Listed], order: Order, kept: Cache | _Forgetful, jobs: int
+) -> Iterator[tuple[Listed, FileScan]]:
     from hauberk.scanning.pool import scan_all
 
     known = {index: result for index, listed in enumerate(files) if (result := kept.get(listed)) is not None}

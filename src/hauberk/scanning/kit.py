@@ -35,11 +35,13 @@ def _load() -> Tools:
 
 
 class _LazyFormat:
-    """A format imported when it is first needed; one that goes by names alone is not imported to refuse one."""
+    """A format imported when it is first needed; what its card says of names and first bytes refuses most files."""
 
     def __init__(self, entry: Listing) -> None:
         self._entry = entry
         self._made: Format | None = None
+        begins = [(0, one) if isinstance(one, str) else one for one in entry.card.begins]
+        self._begins = tuple((skip, text.encode("latin-1")) for skip, text in begins)
 
     @property
     def card(self) -> Card:
@@ -52,8 +54,10 @@ class _LazyFormat:
 
     def sniff(self, blob: Blob) -> bool:
         card = self._entry.card
-        if card.by_name and not any(blob.name.endswith(suffix) for suffix in card.suffixes):
-            return False
+        if (card.by_name or self._begins) and not blob.name.endswith(card.suffixes):
+            head = blob.head
+            if not any(head.startswith(text, skip) for skip, text in self._begins):
+                return False
         return self._get().sniff(blob)
 
     def parse(self, blob: Blob, limits: Limits, descend: Descend) -> Artifact:
