@@ -6,7 +6,7 @@ STAMP := .venv/.stamp
 DEV := .venv/.dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format docs bench clean
+.PHONY: help demo test test-all check format docs bench fuzz clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,11 @@ docs: $(DEV) ## build the documentation into site/
 
 bench: $(DEV) ## run the benchmarks (peers are measured where they are installed)
 	$(BIN)/python benchmarks/run.py
+
+ROUNDS := 500
+
+fuzz: $(DEV) ## break files for every reader, for long (make fuzz ROUNDS=5000 for longer)
+	HAUBERK_FUZZ_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -n auto tests/scanning/fuzz
 
 clean: ## remove what was built
 	rm -rf .venv site build dist .mypy_cache .ruff_cache .hypothesis
