@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from queue import SimpleQueue
 
 from blake3 import blake3
 
 from hauberk.scanning.blobs import FileBlob
 
-_CHUNK = 1 << 20
+_CHUNK, _BUFFERS = 1 << 18, 8
+"""Bytes of a buffer, small enough for a core's cache; and how many go round."""
 
 
 class Hashing:
@@ -37,23 +39,30 @@ class Hashing:
 
 
 def _both(blob: FileBlob) -> tuple[str, ...]:
-    """Read once, hash twice: the tree hash in this thread, SHA-256 in a second one that is given every other buffer."""
-    buffers = (memoryview(bytearray(_CHUNK)), memoryview(bytearray(_CHUNK)))
+    """Read once, hash twice: BLAKE3 here, SHA-256 in a second thread, buffers going round between them."""
+    empty: SimpleQueue[memoryview] = SimpleQueue()
+    filled: SimpleQueue[tuple[memoryview, int] | None] = SimpleQueue()
+    for _ in range(_BUFFERS):
+        empty.put(memoryview(bytearray(_CHUNK)))
     tree, chain = blake3(), hashlib.sha256()
-    behind: threading.Thread | None = None
-    turn = seen = 0
-    with blob.open() as stream:
-        while count := stream.readinto(buffers[turn]):  # type: ignore[attr-defined]
-            part = buffers[turn][:count]
-            if behind is not None:
-                behind.join()
-            behind = threading.Thread(target=chain.update, args=(part,))
-            behind.start()
-            tree.update(part)
-            seen += count
-            turn = 1 - turn
-        if behind is not None:
-            behind.join()
+
+    def follow() -> None:
+        while (part := filled.get()) is not None:
+            chain.update(part[0][: part[1]])
+            empty.put(part[0])
+
+    behind = threading.Thread(target=follow, daemon=True)
+    behind.start()
+    seen = 0
+    try:
+        with blob.open() as stream:
+            while count := stream.readinto(buffer := empty.get()):  # type: ignore[attr-defined]
+                tree.update(buffer[:count])
+                filled.put((buffer, count))
+                seen += count
+    finally:
+        filled.put(None)
+        behind.join()
     if seen != blob.size:
         raise OSError(f"{seen} bytes were there instead of {blob.size}")
     return (f"blake3:{tree.hexdigest()}", f"sha256:{chain.hexdigest()}")
