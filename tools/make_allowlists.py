@@ -1,6 +1,7 @@
 """Generate the lists of framework classes whose construction and state are inert, from the pinned frameworks.
 
-Run by hand after a pin moves: `python tools/make_allowlists.py`. A class is listed when none of the methods that a
+Run by hand after a pin moves: `python tools/make_allowlists.py`, or with names for other packages that are installed:
+`python tools/make_allowlists.py pandas statsmodels`. A class is listed when none of the methods that a
 loader can reach (construction, state, attribute setting, hashing, filling, deletion), nor any own method those call,
 calls anything that runs code, opens files or loads. Compiled classes have no source to read: their packages are named
 below after a review of their pickling.
@@ -13,13 +14,14 @@ import importlib
 import inspect
 import json
 import pkgutil
+import sys
 import textwrap
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-FOLDER = Path(__file__).resolve().parent.parent / "src" / "hauberk" / "scanning" / "allowlists"
+FOLDER = Path(__file__).resolve().parent.parent / "src" / "hauberk" / "scanning" / "allowlists" / "frameworks"
 REACHED = (
     "__new__", "__init__", "__setstate__", "__setattr__", "__getattr__", "__getattribute__", "__del__", "__hash__",
     "__eq__", "__setitem__", "append", "extend", "add", "update",
@@ -34,7 +36,10 @@ FORBIDDEN = frozenset(
 COMPILED = (
     "sklearn.tree._tree", "sklearn.tree._splitter", "sklearn.tree._criterion", "sklearn.neighbors._kd_tree",
     "sklearn.neighbors._ball_tree", "sklearn.metrics._dist_metrics", "sklearn._loss._loss",
-    "sklearn.neighbors._quad_tree",     "sklearn.linear_model._sgd_fast",
+    "sklearn.neighbors._quad_tree", "sklearn.linear_model._sgd_fast", "pandas._libs.tslibs.offsets",
+    "pandas._libs.tslibs.period", "pandas._libs.tslibs.timestamps", "pandas._libs.tslibs.timedeltas",
+    "pandas._libs.interval", "pandas._libs.sparse", "pandas._libs.arrays", "pandas._libs.internals",
+    "hdbscan.dist_metrics", "scipy.spatial.transform._rotation", "scipy.interpolate._dierckx",
 )  # fmt: skip
 FACTORIES = {
     "sklearn.neighbors._kd_tree": ("newObj",),
@@ -46,7 +51,10 @@ FACTORIES = {
     ),
     "sklearn.tree._tree": ("Tree",),
 }  # fmt: skip
-LEFT_OUT = ("tests", "test", "conftest", "externals", "_testing", "datasets", "__main__", "setup", "_build_utils")
+LEFT_OUT = (
+    "tests", "test", "conftest", "externals", "_testing", "datasets", "__main__", "setup", "_build_utils", "testing",
+    "cli", "commands", "app", "downloader", "examples", "benchmarks", "scripts", "io", "plotting", "visualization",
+)  # fmt: skip
 TORCH = ("torch.nn.modules", "torch.optim", "torch.distributions")
 TORCH_TYPES = (
     "float32", "float", "float64", "double", "float16", "half", "bfloat16", "uint8", "int8", "int16", "short", "int32",
@@ -67,7 +75,7 @@ def modules(package: str) -> Iterator[ModuleType]:
             continue
         try:
             yield importlib.import_module(info.name)
-        except Exception as error:  # noqa: BLE001 - an optional dependency is missing, or a module refuses to be imported
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - an optional dependency is missing, or it refuses
             print(f"left out {info.name}: {error}")
 
 
@@ -130,10 +138,12 @@ def classes(package: str) -> dict[str, set[str]]:
                 continue
             listed.setdefault(module.__name__, set()).add(name)
     for name in COMPILED:
+        if not name.startswith(package + "."):
+            continue
         factories = {
             function for function in vars(importlib.import_module(name)) if function.startswith("__pyx_unpickle_")
         }
-        if name.startswith(package + ".") and factories:
+        if factories:
             listed.setdefault(name, set()).update(factories)
     return listed
 
@@ -150,7 +160,7 @@ def with_older_paths(listed: dict[str, set[str]]) -> dict[str, set[str]]:
 
 def write(framework: str, listed: dict[str, set[str]]) -> None:
     """Write one list, sorted."""
-    version = importlib.import_module(framework).__version__.split("+")[0]
+    version = str(getattr(importlib.import_module(framework), "__version__", "unknown")).split("+")[0]
     names = {module: sorted(kinds) for module, kinds in sorted(listed.items())}
     record = {"framework": framework, "version": version, "names": names}
     text = json.dumps(record, indent=1, sort_keys=True)
@@ -159,8 +169,12 @@ def write(framework: str, listed: dict[str, set[str]]) -> None:
 
 
 def main() -> None:
-    """Write the lists of every framework."""
+    """Write the lists of the pinned frameworks, or of the packages named."""
     warnings.simplefilter("ignore")
+    for package in sys.argv[1:]:
+        write(package, classes(package))
+    if sys.argv[1:]:
+        return
     sklearn = classes("sklearn")
     for module, names in FACTORIES.items():
         sklearn.setdefault(module, set()).update(names)

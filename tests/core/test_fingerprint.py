@@ -2,8 +2,8 @@
 
 import msgspec
 
-from hauberk.core.fingerprint import fingerprint, fingerprints
 from hauberk.core.evidence import Location
+from hauberk.core.fingerprint import fingerprint, fingerprints
 
 
 def moved(finding, **place):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hauberk.scanning.allowlist import standing
+from hauberk.scanning.allowlist import says_it_acts, standing
 
 
 @pytest.mark.parametrize(
@@ -43,10 +43,49 @@ def test_inert(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "my.Net", "test.Net", "torch.distributed.tensor.DTensor",
-        "sklearn.inspection.anything", "collections.OrderedDict.popitem", "torch.nn.modules.linear.evil",
-        "numpy.ndarray.tofile2", "scipy.stats._distn_infrastructure.rv_frozen", "<extension>.5", "builtins.getattr",
+        "my.Net", "test.Net", "__main__.Net", "models.Net", "<extension>.5", "builtins.getattr",
     ],
 )  # fmt: skip
 def test_unknown(name: str) -> None:
     assert standing(name) == "unknown"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "torch.distributed.tensor.DTensor", "sklearn.inspection.anything", "torch.nn.modules.linear.evil",
+        "numpy.ndarray.tofile2",
+    ],
+)  # fmt: skip
+def test_of_a_framework_but_unread(name: str) -> None:
+    assert standing(name) == "framework"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "collections.OrderedDict.popitem", "wsgiref.simple_server.make_server", "mailcap.findmatch", "builtins.print",
+        "json.load", "csv.writer", "zipapp.create_archive", "_pydatetime.anything",
+    ],
+)  # fmt: skip
+def test_of_the_standard_library_and_not_needed(name: str) -> None:
+    assert standing(name) == "foreign"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "package.tools.run_command", "a.b.exec_code", "a.load_from_url", "a.readFile", "mylib.HTTPServer", "x.read_csv",
+        "lib.cmd", "lib.compile_source",
+    ],
+)  # fmt: skip
+def test_a_name_that_says_what_it_does(name: str) -> None:
+    assert says_it_acts(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a._unpickle_file", "a.b.Tree", "models.Net", "a.newObj", "a.FileBackedArray", "pandas._libs.offsets.MonthEnd"],
+)
+def test_a_name_that_says_nothing(name: str) -> None:
+    assert not says_it_acts(name)

@@ -5,6 +5,7 @@ Nothing installed is looked at, so a bare environment and one full of frameworks
 
 from __future__ import annotations
 
+import re
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-Standing: TypeAlias = Literal["inert", "dangerous", "unknown"]
+Standing: TypeAlias = Literal["inert", "dangerous", "foreign", "framework", "unknown"]
+"""foreign: of Python's own library, and nothing a model needs. framework: of a package models are made with, unread."""
 _FOLDER = Path(__file__).parent / "allowlists"
 _DUNDERS = (
     "__globals__",
@@ -26,6 +28,8 @@ _DUNDERS = (
 )
 _TORCHSCRIPT = "__torch__."
 """Classes of the TorchScript program in the same file: its own interpreter makes them, nothing is imported."""
+_UNDECIDED = frozenset({"builtins.getattr"})
+"""How a bound method is pickled, and how an attribute is reached: what it reaches is judged besides."""
 _INERT_METHODS = (".__setstate__",)
 
 
@@ -54,14 +58,49 @@ def standing(dotted: str) -> Standing:
     plain = dotted
     for method in _INERT_METHODS:
         plain = plain.removesuffix(method)
-    if plain in _inert():
+    top = plain.partition(".")[0]
+    if plain in _reviewed() or plain in _generated(top):
         return "inert"
     if "<computed>" in dotted or any(dunder in dotted.split(".") for dunder in _DUNDERS):
         return "dangerous"
     owner, _, method = plain.rpartition("().")
     if _is_dangerous(plain) or (owner and method in _danger().methods):
         return "dangerous"
-    return "inert" if plain.startswith(_TORCHSCRIPT) else "unknown"
+    if plain.startswith(_TORCHSCRIPT):
+        return "inert"
+    if plain in _UNDECIDED:
+        return "unknown"
+    if top in _lines("standard_library.txt"):
+        return "foreign"
+    return "framework" if top in _lines("frameworks.txt") else "unknown"
+
+
+_RISKY = frozenset(
+    {
+        "exec", "execute", "executes", "eval", "evaluate", "run", "runs", "runner", "runstring", "system", "popen",
+        "spawn", "shell", "command", "cmd", "script", "import", "importer", "imports", "load", "loads", "loader",
+        "loadtxt", "genfromtxt", "read", "reads", "reader", "open", "opener", "download", "downloads", "fetch", "url",
+        "urlopen", "urlretrieve", "request", "requests", "http", "ftp", "socket", "server", "serve", "connect",
+        "connection", "compile", "codegen", "hub", "file", "files", "tofile", "fromfile", "write", "writes", "writer",
+        "save", "saves", "dump", "dumps", "delete", "remove", "unlink", "rmtree", "rename", "mkdir", "makedirs",
+        "chmod", "subprocess", "process", "fork", "marshal", "yaml", "template", "render", "query", "env",
+        "environment", "setenv", "getenv", "putenv", "module", "library", "dll", "cdll", "extension", "plugin",
+        "install", "pip", "macro", "debug", "debugger", "profile", "timeit", "breakpoint", "console", "interact",
+        "bash", "call", "callback",
+    }
+)  # fmt: skip
+_RISKY_KINDS = frozenset({"popen", "server", "process", "executor", "shell", "socket", "downloader", "connection"})
+_REBUILDS = ("_unpickle", "__pyx_unpickle", "_rebuild", "_reconstruct", "_restore", "_new_", "__new", "__set_state")
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+
+
+def says_it_acts(dotted: str) -> bool:
+    """Tell from an unreviewed callable's own name that it runs, loads, fetches, reads or writes something."""
+    last = dotted.replace("()", "").rpartition(".")[2]
+    if last.startswith(_REBUILDS):
+        return False
+    words = {word.lower() for word in _WORDS.findall(last)}
+    return bool(words & (_RISKY_KINDS if last[:1].isupper() else _RISKY))
 
 
 def _is_dangerous(dotted: str) -> bool:
@@ -87,15 +126,25 @@ _THROUGH = frozenset({"os", "posix", "nt", "sys", "subprocess", "builtins", "imp
 
 
 @cache
-def _inert() -> frozenset[str]:
-    names: set[str] = set()
+def _reviewed() -> frozenset[str]:
     with (_FOLDER / "reviewed.toml").open("rb") as stream:
-        for section in tomllib.load(stream).values():
-            names.update(section["names"])
-    for path in sorted(_FOLDER.glob("*.json")):
-        made = msgspec.json.decode(path.read_bytes(), type=Generated)
-        names.update(f"{module}.{name}" for module, listed in made.names.items() for name in listed)
-    return frozenset(names)
+        return frozenset(name for section in tomllib.load(stream).values() for name in section["names"])
+
+
+@cache
+def _generated(package: str) -> frozenset[str]:
+    """Read one framework's list, when the first of its names is met."""
+    path = _FOLDER / "frameworks" / f"{package}.json"
+    if not package.isidentifier() or not path.is_file():
+        return frozenset()
+    made = msgspec.json.decode(path.read_bytes(), type=Generated)
+    return frozenset(f"{module}.{name}" for module, listed in made.names.items() for name in listed)
+
+
+@cache
+def _lines(name: str) -> frozenset[str]:
+    """Read a list of one name a line."""
+    return frozenset((_FOLDER / name).read_text(encoding="utf-8").split("\n")[1:]) - {""}
 
 
 @cache

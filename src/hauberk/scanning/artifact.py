@@ -46,13 +46,13 @@ class Import(_Fact, frozen=True):
 class Call(_Fact, frozen=True):
     """Something the loader would call. callable: dotted; arguments: decompiled text, shortened.
 
-    effect: "call" (REDUCE, INST, OBJ, NEWOBJ, a Lambda layer), "state" (BUILD → __setstate__ or __dict__),
-    "persistent" (persistent id).
+    effect: "call" (REDUCE, INST, OBJ, a Lambda layer), "new" (NEWOBJ and its kin: only __new__ runs, not __init__),
+    "state" (BUILD → __setstate__ or __dict__), "persistent" (persistent id).
     """
 
     callable: str
     arguments: str = ""
-    effect: Literal["call", "state", "persistent"] = "call"
+    effect: Literal["call", "new", "state", "persistent"] = "call"
     place: Place = NOWHERE
 
 

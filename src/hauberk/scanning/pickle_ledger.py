@@ -33,7 +33,7 @@ LOADERS = frozenset(
 
 CALLS_ARGUMENT = {
     "builtins.map": 0, "builtins.filter": 0, "functools.reduce": 0, "_functools.reduce": 0, "itertools.starmap": 0,
-    "copyreg._reconstructor": 0, "copyreg.__newobj__": 0, "copyreg.__newobj_ex__": 0,
+    "dill._dill._create_array": 0, "copyreg._reconstructor": 0, "copyreg.__newobj__": 0, "copyreg.__newobj_ex__": 0,
     "numpy.core.multiarray._reconstruct": 0, "numpy._core.multiarray._reconstruct": 0,
     "numpy.ma.core._mareconstruct": 0, "torch._tensor._rebuild_from_type": 0, "torch._tensor._rebuild_from_type_v2": 0,
     "torch._utils._rebuild_wrapper_subclass": 0, "pandas.core.indexes.base._new_Index": 0,
@@ -41,6 +41,15 @@ CALLS_ARGUMENT = {
 }  # fmt: skip
 """Callables that call, at once, the argument at that position: what they call counts as called."""
 
+_MAKES_NEW = frozenset(
+    {
+        "copyreg._reconstructor", "copyreg.__newobj__", "copyreg.__newobj_ex__",
+        "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct", "numpy.ma.core._mareconstruct",
+    }
+)  # fmt: skip
+"""Of those, the ones that call `__new__` of a class and nothing else."""
+
+_Effect = Literal["call", "new", "state", "persistent"]
 _PARTIAL = frozenset({"functools.partial", "_functools.partial"})
 _IMPORTERS = frozenset({"builtins.__import__", "importlib.import_module", "importlib.__import__"})
 _SAME_CALLABLE = 8
@@ -58,6 +67,16 @@ def canonical(module: str, name: str) -> Global:
     else:
         module = _compat_pickle.IMPORT_MAPPING.get(module, module)
     return Global(module, name)
+
+
+def _attribute_of_global(callee: Value, arguments: Value) -> tuple[Value, str] | None:
+    """Read `getattr(<a global>, "name")`, which is but another spelling of a global's dotted name."""
+    if not (isinstance(callee, Global) and callee.dotted == "builtins.getattr" and isinstance(arguments, Bag)):
+        return None
+    items = arguments.items
+    if len(items) < 2 or not isinstance(items[0], Global) or not isinstance(items[1], str):
+        return None
+    return items[0], items[1]
 
 
 class Ledger:
@@ -84,9 +103,13 @@ class Ledger:
             self.imports[key] = Import(module=key[0], name=key[1], place=Place(offset=offset))
         return found
 
-    def call(self, callee: Value, arguments: Value, offset: int) -> Value:
+    def call(self, callee: Value, arguments: Value, offset: int, effect: Literal["call", "new"] = "call") -> Value:
         """Record a call and return what it gives, as far as that can be told without making it."""
-        self._record(dotted(callee), render_arguments(arguments), "call", offset)
+        attribute = _attribute_of_global(callee, arguments)
+        if attribute is not None:
+            self.executed += 1
+            return self._attribute(*attribute, offset) or Made(callee, arguments)
+        self._record(dotted(callee), render_arguments(arguments), effect, offset)
         if self._following >= _INDIRECTION:
             return Made(callee, arguments)
         self._following += 1
@@ -110,8 +133,8 @@ class Ledger:
         self.payloads.extend(other.payloads)
         self.executed += other.executed
 
-    def _record(self, name: str, arguments: str, effect: Literal["call", "state", "persistent"], offset: int) -> None:
-        self.executed += effect == "call"
+    def _record(self, name: str, arguments: str, effect: _Effect, offset: int) -> None:
+        self.executed += effect in ("call", "new")
         key = f"{effect} {name}"
         if key not in self._seen and len(self._seen) >= _CALLABLES:
             raise LimitExceeded(f"more than {_CALLABLES} different callables")
@@ -130,9 +153,7 @@ class Ledger:
         position = CALLS_ARGUMENT.get(name)
         if position is not None and len(items) > position and isinstance(items[position], Global | Made):
             rest = Bag("tuple", items[position + 1 :])
-            return self.call(items[position], rest, offset)
-        if name == "builtins.getattr" and len(items) >= 2 and isinstance(items[1], str):
-            return self._attribute(items[0], items[1], offset)
+            return self.call(items[position], rest, offset, "new" if name in _MAKES_NEW else "call")
         if name in _IMPORTERS and items and isinstance(items[0], str):
             return self.resolve(items[0], "", offset)
         if name == "pkgutil.resolve_name" and items and isinstance(items[0], str):

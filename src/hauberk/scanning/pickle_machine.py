@@ -226,16 +226,21 @@ class Machine:
         self.stack.push(made)
 
     def reduce(self) -> None:
-        """REDUCE and NEWOBJ: callable and argument tuple on the stack."""
+        """REDUCE: callable and argument tuple on the stack."""
         arguments, callee = self.stack.pop(), self.stack.pop()
         self.call(callee, arguments)
+
+    def new(self) -> None:
+        """NEWOBJ: as REDUCE, but `__new__` of a class."""
+        arguments, callee = self.stack.pop(), self.stack.pop()
+        self.stack.push(self.ledger.call(callee, arguments, self.opcode_at, "new"))
 
     def new_with_keywords(self) -> None:
         """NEWOBJ_EX."""
         keywords, arguments, callee = self.stack.pop(), self.stack.pop(), self.stack.pop()
         items = arguments.items if isinstance(arguments, Bag) else [arguments]
         more = keywords.items if isinstance(keywords, Bag) else [keywords]
-        self.call(callee, Bag("tuple", [*items, *more]))
+        self.stack.push(self.ledger.call(callee, Bag("tuple", [*items, *more]), self.opcode_at, "new"))
 
     def instantiate(self) -> None:
         """INST: the class is named after the opcode, its arguments are above the mark."""
@@ -363,7 +368,7 @@ _HANDLERS: dict[int, Callable[[Machine], object]] = {
     ord("P"): Machine.persistent_line,
     ord("Q"): lambda m: m.persistent(m.stack.pop()),
     ord("R"): Machine.reduce,
-    0x81: Machine.reduce,
+    0x81: Machine.new,
     0x92: Machine.new_with_keywords,
     ord("i"): Machine.instantiate,
     ord("o"): Machine.object,

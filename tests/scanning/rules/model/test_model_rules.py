@@ -10,7 +10,7 @@ import zipfile
 
 import pytest
 
-from hauberk.core.plugins import catalog
+from hauberk.core.plugins import catalog, load
 from hauberk.scanning.artifact import Artifact, Call, Import, Note, Operator, Place, Problem, Reference
 from hauberk.scanning.kit import tools
 
@@ -83,7 +83,7 @@ def test_every_rule_has_samples() -> None:
 
 @pytest.mark.parametrize("entry", [e for e in catalog("rules") if e.name.startswith("model.")], ids=lambda e: e.name)
 def test_cards_and_docstrings_are_whole(entry) -> None:
-    documentation = RULES[entry.name].__class__.__doc__ or ""
+    documentation = load("rules", entry.name).__doc__ or ""
     assert entry.card.severity in ("low", "medium", "high", "critical")
     assert any(threat.startswith(("CWE-", "OWASP-")) for threat in entry.card.threats)
     assert all(section in documentation for section in ("What:", "Why:", "Fix:"))

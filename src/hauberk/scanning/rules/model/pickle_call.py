@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from hauberk.core.card import Card
-from hauberk.scanning.allowlist import standing
+from hauberk.scanning.allowlist import says_it_acts, standing
 from hauberk.scanning.artifact import Artifact, Call, Draft
 
 _TRACED = 5
@@ -15,8 +15,9 @@ _TRACED = 5
 class PickleCall:
     """Judge every call a pickle makes by what is known of the callable.
 
-    What: loading the file calls a function that runs code, reaches files, processes or the network (critical), or one
-    that is on no reviewed list (medium).
+    What: loading the file calls a function that runs code, reaches files, processes or the network (critical); one of
+    Python's own library that no model needs, or one whose name says that it runs, loads or writes something (high); one
+    on no reviewed list (medium); or makes an object of a known framework's class without running its constructor (low).
     Why: a pickle is a program; whoever wrote the file decides what runs with the rights of whoever loads it. Lists of
     bad names are always incomplete, so a callable is trusted by name or reported.
     Fix: take the file from a source you trust, or convert it to safetensors, ONNX or skops and delete the pickle.
@@ -41,11 +42,21 @@ class PickleCall:
                     place=calls[0].place,
                     trace=_trace(calls),
                 )
-            elif known == "unknown":
+            elif known == "foreign":
+                yield Draft(
+                    message=f"loading this file calls {_shown(calls[0])}, of Python's own library; no model needs it",
+                    fix="do not load it; get the weights as safetensors from a source you trust",
+                    severity="high",
+                    place=calls[0].place,
+                    trace=_trace(calls),
+                )
+            elif known != "inert":
+                only_new = known == "framework" and all(call.effect in ("new", "state") for call in calls)
+                acts = not only_new and says_it_acts(name)
                 yield Draft(
                     message=f"loading this file calls {_shown(calls[0])}, which is on no reviewed list",
                     fix="read what it does before loading the file, or accept the finding with a reason",
-                    severity="medium",
+                    severity="low" if only_new else "high" if acts else "medium",
                     confidence="medium",
                     place=calls[0].place,
                     trace=_trace(calls),

@@ -39,11 +39,12 @@ class UnsafeGlobalImported:
                     fix="do not load it; rebuild the object from code you have",
                     place=fact.place,
                 )
-            elif known == "unknown":
+            elif known != "inert":
+                foreign = known == "foreign"
                 yield Draft(
                     message=f"loading this file imports {name[:200]}, which is on no reviewed list",
                     fix="check that the module is the one you expect and that nobody can shadow it",
-                    severity="low",
+                    severity="medium" if foreign else "low",
                     confidence="medium",
                     place=fact.place,
                 )
