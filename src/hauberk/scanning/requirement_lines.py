@@ -6,7 +6,7 @@ import re
 
 from packaging.requirements import InvalidRequirement
 from packaging.requirements import Requirement as Parsed
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from hauberk.scanning.artifact import NOWHERE, Place, Requirement
@@ -48,3 +48,11 @@ def pin_of(specifiers: SpecifierSet) -> str | None:
     """Return the one version a specifier allows, None where it allows several."""
     exact = [item for item in specifiers if item.operator in ("==", "===") and not item.version.endswith(".*")]
     return exact[0].version if len(exact) == 1 else None
+
+
+def pin_of_text(specifier: str) -> str | None:
+    """Return the one version a specifier's text allows, None where it allows several or cannot be read."""
+    try:
+        return pin_of(SpecifierSet(specifier))
+    except InvalidSpecifier:
+        return None

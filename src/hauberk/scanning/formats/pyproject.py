@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator
 from typing import ClassVar
@@ -11,10 +12,11 @@ from packaging.utils import canonicalize_name
 from hauberk.core.card import Card
 from hauberk.core.limits import Limits
 from hauberk.scanning.artifact import Artifact, Blob, Descend, Note, Place, Problem, Requirement
-from hauberk.scanning.requirement_lines import requirement
+from hauberk.scanning.requirement_lines import pin_of_text, requirement
 from hauberk.scanning.text import read_text
 
 _SOUGHT = 5000
+_BARE = re.compile(r"([\^~]?)\s*v?(\d[\w.!+*-]{0,60})")
 
 
 class Pyproject:
@@ -25,6 +27,7 @@ class Pyproject:
         summary="Declared dependencies, optional and grouped ones too, and the indexes they come from.",
         paper="PEP 518, PEP 621, PEP 735; Poetry's and PDM's own tables",
         suffixes=("pyproject.toml",),
+        by_name=True,
     )
 
     def sniff(self, blob: Blob) -> bool:
@@ -44,16 +47,17 @@ class Pyproject:
             document = {}
         lines = read.text.split("\n")
         for text in _declared(document):
-            found = requirement(text, _place(lines, text))
+            place = _place(lines, text)
+            found = requirement(text, place)
             if found is not None:
                 requirements.append(found)
             else:
-                problems.append(
-                    Problem(kind="malformed", message=f"not a requirement: {text[:80]}", place=_place(lines, text))
-                )
+                problems.append(Problem(kind="malformed", message=f"not a requirement: {text[:80]}", place=place))
         requirements.extend(_poetry(document, lines))
-        for url in _indexes(document):
-            notes.append(Note(name="option --extra-index-url", text=url, place=_place(lines, url)))
+        for option, url in _indexes(document):
+            if url:
+                notes.append(Note(name=f"option {option}", text=url, place=_place(lines, url)))
+        notes.extend(_about(document, lines))
         return Artifact(
             path=blob.path,
             part=blob.part,
@@ -73,11 +77,9 @@ def _at(document: object, *keys: str) -> object:
 
 
 def _strings(value: object) -> Iterator[str]:
-    if isinstance(value, list):
-        yield from (item for item in value if isinstance(item, str))
-    elif isinstance(value, dict):
-        for inner in value.values():
-            yield from _strings(inner)
+    """Yield the texts of a list, or of the lists in a table of them; TOML nests deeper than recursion goes."""
+    for inner in value.values() if isinstance(value, dict) else (value,):
+        yield from (item for item in inner if isinstance(item, str)) if isinstance(inner, list) else ()
 
 
 def _declared(document: object) -> Iterator[str]:
@@ -87,6 +89,25 @@ def _declared(document: object) -> Iterator[str]:
     yield from _strings(_at(document, "build-system", "requires"))
     yield from _strings(_at(document, "tool", "pdm", "dev-dependencies"))
     yield from _strings(_at(document, "tool", "uv", "dev-dependencies"))
+    environments = _at(document, "tool", "hatch", "envs")
+    for table in environments.values() if isinstance(environments, dict) else ():
+        yield from _strings(_at(table, "dependencies"))
+        yield from _strings(_at(table, "extra-dependencies"))
+
+
+def _about(document: object, lines: list[str]) -> Iterator[Note]:
+    """Note what the project says of itself: name, version, licence, and the Python it runs on."""
+    table = _at(document, "project") or _at(document, "tool", "poetry")
+    licence = _at(table, "license")
+    rows = (
+        ("name", _at(table, "name")),
+        ("version", _at(table, "version")),
+        ("licence", _at(licence, "text") if isinstance(licence, dict) else licence),
+        ("requires-python", _at(table, "requires-python") or _at(document, "tool", "poetry", "dependencies", "python")),
+    )
+    for name, value in rows:
+        if isinstance(value, str):
+            yield Note(name=name, text=value, place=_place(lines, value))
 
 
 def _poetry(document: object, lines: list[str]) -> Iterator[Requirement]:
@@ -103,25 +124,57 @@ def _poetry(document: object, lines: list[str]) -> Iterator[Requirement]:
 def _poetry_row(name: str, value: object, place: Place) -> Requirement:
     written = value.get("version", "") if isinstance(value, dict) else value
     version = written if isinstance(written, str) else ""
-    plain = version.removeprefix("==").strip()
+    specifier = poetry_specifier(version)
     url = ""
     if isinstance(value, dict):
         url = str(value.get("git") or value.get("url") or value.get("path") or "")
-    exact = plain if plain[:1].isdigit() and not set(plain) & set("*,<>^~| ") else None
+        commit = value.get("rev") or value.get("tag")
+        url += f"@{commit}" if url and isinstance(commit, str) else ""
     return Requirement(
-        name=canonicalize_name(name),
-        specifier="" if version == "*" else version,
-        version=exact,
-        url=url,
-        place=place,
+        name=canonicalize_name(name), specifier=specifier, version=pin_of_text(specifier), url=url, place=place
     )
 
 
-def _indexes(document: object) -> Iterator[str]:
-    for table in (_at(document, "tool", "uv", "index"), _at(document, "tool", "poetry", "source")):
-        for row in table if isinstance(table, list) else ():
-            if isinstance(row, dict) and isinstance(row.get("url"), str):
-                yield row["url"]
+def poetry_specifier(text: str) -> str:
+    """Write Poetry's ranges as PEP 440: ^1.2 is >=1.2,<2, ~1.2.3 is >=1.2.3,<1.3, a bare number is a pin."""
+    parts = (part.strip() for part in text.split(","))
+    return "" if text.strip() == "*" else ",".join(_poetry_part(part) for part in parts if part)
+
+
+def _poetry_part(part: str) -> str:
+    bare = _BARE.fullmatch(part)
+    if bare is None:
+        return part
+    mark, version = bare[1], bare[2]
+    if mark not in ("^", "~"):
+        return f"=={version}"
+    numbers = [int(number) for number in re.findall(r"\d+", version.split("-")[0])[:3]]
+    at = 1 if mark == "~" and len(numbers) > 1 else 0
+    if mark == "^":
+        at = next((index for index, number in enumerate(numbers) if number), len(numbers) - 1)
+    above = [*numbers[:at], numbers[at] + 1]
+    return f">={version},<{'.'.join(str(number) for number in above)}"
+
+
+def _indexes(document: object) -> Iterator[tuple[str, str]]:
+    """Yield (option, address) of each further index, as pip would call it.
+
+    uv takes a package from the first index that has it, unless told otherwise; a source marked explicit serves only
+    the packages that name it.
+    """
+    mixed = str(_at(document, "tool", "uv", "index-strategy") or "").startswith("unsafe")
+    for row in _tables(_at(document, "tool", "uv", "index")):
+        explicit = row.get("explicit") is True
+        yield "--extra-index-url" if mixed and not explicit else "--index-url", str(row.get("url", ""))
+    for row in _tables(_at(document, "tool", "poetry", "source")):
+        single = row.get("priority") in ("explicit", "default") or row.get("default") is True
+        yield "--index-url" if single else "--extra-index-url", str(row.get("url", ""))
+    for row in _tables(_at(document, "tool", "pdm", "source")):
+        yield "--index-url" if row.get("name") == "pypi" else "--extra-index-url", str(row.get("url", ""))
+
+
+def _tables(value: object) -> Iterator[dict[str, object]]:
+    yield from (row for row in value if isinstance(row, dict)) if isinstance(value, list) else ()
 
 
 def _place(lines: list[str], text: str) -> Place:

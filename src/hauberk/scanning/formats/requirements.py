@@ -26,7 +26,8 @@ class Requirements:
         title="Requirement file",
         summary="Dependencies as pip reads them, with hashes, direct references, includes and index options.",
         paper="pip's requirements file format; PEP 508",
-        suffixes=("requirements.txt", "constraints.txt"),
+        suffixes=(".txt", ".in", ".lock", "requirements"),
+        by_name=True,
     )
 
     def sniff(self, blob: Blob) -> bool:

@@ -12,7 +12,10 @@ from hauberk.scanning.artifact import Artifact, Draft
 class NoHashes:
     """Find requirement and lock files without hashes.
 
-    A pinned version still trusts the index and the way to it. With hashes pip refuses anything that changed.
+    What: a file that is installed from names no digests. Why: a pinned version still trusts the index and the way to
+    it; with hashes pip refuses anything that changed.
+
+    Bad: `flask==3.0.3`. Good: `flask==3.0.3 --hash=sha256:…`. Fix: `pip-compile --generate-hashes`, `uv lock`.
     """
 
     card: ClassVar[Card] = Card(
@@ -21,6 +24,7 @@ class NoHashes:
         paper="CWE-494; OWASP LLM03",
         threats=("CWE-494", "OWASP-LLM03"),
         severity="info",
+        reads=("requirements",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:

@@ -14,8 +14,12 @@ _PUBLIC = ("https://download.pytorch.org/", "https://pypi.org/", "https://pypi.n
 class SecondIndex:
     """Find extra indexes, plain HTTP indexes and trusted hosts in requirement files and pyproject.toml.
 
-    With two indexes pip takes the higher version wherever it is: a public package of your private package's name wins
-    (dependency confusion, as torchtriton did). Use one index that proxies the other.
+    What: packages may come from more than one place, or over a channel nobody checks. Why: with two indexes pip takes
+    the higher version wherever it is: a public package of your private package's name wins (dependency confusion, as
+    torchtriton did). uv's own order is safe unless `index-strategy` says unsafe.
+
+    Bad: `--extra-index-url https://pypi.corp.example/simple`. Good: `--index-url` of one that proxies the other.
+    Fix: one index, or hashes.
     """
 
     card: ClassVar[Card] = Card(
@@ -24,6 +28,7 @@ class SecondIndex:
         paper="CWE-427; MITRE ATLAS AML.T0010.001",
         threats=("CWE-427", "AML.T0010.001"),
         severity="low",
+        reads=("notes",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:
