@@ -18,6 +18,8 @@ COMMANDS = {
     "scan": "look for what is wrong in files, running nothing",
     "attack": "attack the model and measure how it holds",
     "harden": "train a harder model and measure before and after",
+    "patch": "propose the smallest safe upgrades of vulnerable dependencies",
+    "update": "refresh the advisories that scan holds dependencies against",
     "report": "write a past run's report again, or compare two runs",
     "evidence": "list, show, verify and prove what was measured",
     "list": "list the catalogues: attacks, defenses, rules, formats …",

@@ -7,6 +7,7 @@ import datetime as dt
 import msgspec
 
 from hauberk.core.evidence import Digest, Evidence, Exhibit, Finding, Measurement, Skipped
+from hauberk.core.inventory import Component
 from hauberk.core.policy import Policy, Verdict, judge
 from hauberk.core.protocols import TargetSpec
 from hauberk.core.schema import DatasetSpec
@@ -33,7 +34,7 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One run. command: how to repeat it. digests: of project file, model and data. root.
 
-    The store's log root after it.
+    The store's log root after it. inventory: what the project consists of, for a bill of materials.
     """
 
     project: str
@@ -52,6 +53,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     timings: tuple[Timing, ...] = ()
     interrupted: bool = False
     root: str = ""
+    inventory: tuple[Component, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
     @property
