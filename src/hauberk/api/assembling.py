@@ -12,6 +12,7 @@ import msgspec
 
 from hauberk.api.machine import machine
 from hauberk.core.evidence import Digest, Evidence
+from hauberk.core.inventory import Component
 from hauberk.core.project import FILE_NAME, Project
 from hauberk.core.protocols import TargetSpec
 from hauberk.core.provenance import Clock
@@ -59,6 +60,7 @@ def assemble(
     timings: Sequence[Timing] = (),
     interrupted: bool = False,
     root: str = "",
+    inventory: Sequence[Component] = (),
 ) -> Report:
     """Make the report."""
     found = [(name, spec.digest) for name, spec in (("model", target), ("data", dataset)) if spec and spec.digest]
@@ -79,4 +81,5 @@ def assemble(
         timings=tuple(timings),
         interrupted=interrupted,
         root=root,
+        inventory=tuple(inventory),
     )

@@ -19,6 +19,7 @@ from hauberk.api.threats import Setting, work
 from hauberk.core.encoding import canonical
 from hauberk.core.errors import TargetError, UnknownName, UsageError, nearest
 from hauberk.core.evidence import Entry, Scalar, Skipped
+from hauberk.core.inventory import Component
 from hauberk.core.progress import Silent
 from hauberk.core.project import Profile, Project, read
 from hauberk.core.protocols import Progress
@@ -62,7 +63,8 @@ def check(
     _known(project, only)
     subject, fault = _open(project, root)
     stamp = Stamp(clock=clock, seed=project.run.seed, digests=subject.digests if subject else ())
-    pieces = tuple(_pieces(project, root, subject, fault, stamp, progress, only))
+    inventory: list[Component] = []
+    pieces = tuple(_pieces(project, root, subject, fault, stamp, progress, only, inventory))
     with open_store(project.store.url, root, clock=clock) as kept:
         name, before = _unfinished(kept, project) if resume else ("", NOTHING)
         frame = Frame.open(project, path, _command(path, asked, only, seed), clock=clock, run=name)
@@ -81,6 +83,7 @@ def check(
             timings=run.timings,
             interrupted=run.interrupted,
             root=run.root,
+            inventory=inventory,
         )
         run.note(ENVELOPE, envelope(report, run.steps))
         run.finish(partial(kept.finish, frame.run, report.verdict().status))
@@ -149,9 +152,14 @@ def _pieces(
     stamp: Stamp,
     progress: Progress,
     only: tuple[str, ...],
+    inventory: list[Component],
 ) -> Iterator[Work]:
     """Say what there is to do: the scan, then each threat; what is left out says why."""
-    scanning = Work("scan", key_of("scan", __version__, project.scan), lambda _: _scan(project, root, stamp, progress))
+    scanning = Work(
+        "scan",
+        key_of("scan", __version__, project.scan),
+        lambda _: _scan(project, root, stamp, progress, inventory),
+    )
     yield scanning if not only or "scan" in only else _left_out("scan", stamp, "left out by --only")
     if project.model is None or project.data is None:
         missing = "model" if project.model is None else "data"
@@ -176,10 +184,12 @@ def _evasion(project: Project) -> list[str]:
     return [name for name, section in project.threats.items() if section.threat(name).family == "evasion"]
 
 
-def _scan(project: Project, root: Path, stamp: Stamp, progress: Progress) -> Iterator[Entry]:
+def _scan(
+    project: Project, root: Path, stamp: Stamp, progress: Progress, inventory: list[Component]
+) -> Iterator[Entry]:
     own = project.report.folder
     section = msgspec.structs.replace(project.scan, exclude=(*project.scan.exclude, own))
-    yield from entries(root, section, stamp=stamp, progress=progress)
+    yield from entries(root, section, stamp=stamp, progress=progress, inventory=inventory)
 
 
 def _left_out(name: str, stamp: Stamp, reason: str, fix: str = "") -> Work:

@@ -9,8 +9,10 @@ from pathlib import Path
 import msgspec
 
 from hauberk.api.assembling import Frame, assemble
+from hauberk.api.environment import METADATA, site_packages
 from hauberk.core.errors import UsageError
 from hauberk.core.evidence import Evidence, Skipped
+from hauberk.core.inventory import Component
 from hauberk.core.limits import DEFAULT_LIMITS, Limits
 from hauberk.core.places import cache_folder
 from hauberk.core.progress import Silent
@@ -27,22 +29,21 @@ class Manner(msgspec.Struct, frozen=True, kw_only=True):
     """How a scan goes about it, whatever the project says.
 
     jobs: worker processes (default: one a core). cached: use the results of earlier scans of the same bytes.
-    since: a git revision; only files that differ from it. history, digests: as in [scan].
-    baseline: a file, instead of [scan]'s.
+    since: a git revision; only files that differ from it. digests: as in [scan].
+    baseline: a file, instead of [scan]'s. environment: look at what is installed there instead ("": in the active one).
     """
 
     jobs: int | None = None
     cached: bool = True
     since: str = ""
-    history: bool = False
     digests: bool = False
     baseline: str = ""
+    environment: str | None = None
 
     def section(self, section: ScanSection) -> ScanSection:
         """Return the project's section with what is asked for besides."""
         return msgspec.structs.replace(
             section,
-            history=section.history or self.history,
             digests=section.digests or self.digests,
             baseline=self.baseline or section.baseline,
         )
@@ -70,18 +71,25 @@ def scan(
         >>> hauberk.scan("examples/digits").findings  # doctest: +SKIP
     """
     given = [Path(paths)] if isinstance(paths, str | os.PathLike) else [Path(path) for path in paths]
+    if manner.environment is not None:
+        given = [site_packages(manner.environment or None)]
     for path in given:
         if not os.path.lexists(path):
             raise UsageError("no such file or folder", where=str(path))
     root, include = _root(given)
     project = read(root) if (root / FILE_NAME).exists() else Project(name=root.resolve().name)
     section = msgspec.structs.replace(project.scan, include=include) if include else project.scan
+    if manner.environment is not None:
+        there = tuple(pattern for pattern in METADATA if next(root.glob(pattern), None))
+        section = msgspec.structs.replace(section, include=there)
     frame = Frame.open(project, root, " ".join(["hauberk scan", *map(str, given)]), clock=clock)
     stamp = Stamp(clock=clock, seed=None)
     evidence: list[Evidence] = []
+    inventory: list[Component] = []
     interrupted = False
     try:
-        for entry in entries(root, section, manner, stamp=stamp, limits=limits, progress=progress):
+        found = entries(root, section, manner, stamp=stamp, limits=limits, progress=progress, inventory=inventory)
+        for entry in found:
             evidence.append(entry)
             if seen is not None:
                 seen(entry)
@@ -91,7 +99,7 @@ def scan(
         fix = "scan again: what was looked at is not read twice"
         gap = Skipped(subject="scan", reason=reason, kind="interrupted", fix=fix, provenance=stamp.of("scanning"))
         evidence.append(gap)
-    return assemble(frame, evidence, clock=clock, interrupted=interrupted)
+    return assemble(frame, evidence, clock=clock, interrupted=interrupted, inventory=inventory)
 
 
 def entries(
@@ -102,6 +110,7 @@ def entries(
     stamp: Stamp,
     limits: Limits = DEFAULT_LIMITS,
     progress: Progress = _SILENT,
+    inventory: list[Component] | None = None,
 ) -> Iterator[Evidence]:
     """Yield what a scan finds, with the baseline applied."""
     asked = manner.section(section)
@@ -115,6 +124,7 @@ def entries(
         cache=cache / "scans" if cache else None,
         jobs=manner.jobs,
         since=manner.since,
+        inventory=inventory,
     )
     if not asked.baseline:
         return iter(found)

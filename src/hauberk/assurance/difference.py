@@ -11,8 +11,8 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from hauberk.assurance import wording
-from hauberk.core.fingerprint import fingerprints
 from hauberk.core.evidence import Finding, Measurement
+from hauberk.core.fingerprint import fingerprints
 from hauberk.core.policy import Status, accepted
 from hauberk.core.report import Report
 

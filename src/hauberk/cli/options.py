@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hauberk.core.report import Report
 
 F = TypeVar("F", bound=Callable[..., Any])
-FORMATS = ("terminal", "json", "sarif", "junit", "markdown", "html")
+FORMATS = ("terminal", "json", "sarif", "junit", "markdown", "html", "cyclonedx", "cyclonedx17")
 
 
 def reporting(function: F) -> F:

@@ -16,20 +16,27 @@ if TYPE_CHECKING:
 @click.command("scan")
 @click.argument("paths", nargs=-1, type=click.Path())
 @click.option("--changed-since", "since", metavar="REV", default="", help="Only files that differ from a git revision.")
-@click.option("--history", is_flag=True, help="Look for secrets in the git history too.")
 @click.option("--digests", is_flag=True, help="Digest every file (BLAKE3 and SHA-256), for a bill of materials.")
 @click.option("--baseline", metavar="FILE", default="", help="Findings that were there before do not count.")
 @click.option("--write-baseline", metavar="FILE", default="", help="Write today's findings as a baseline.")
+@click.option(
+    "--environment",
+    is_flag=False,
+    flag_value="",
+    default=None,
+    metavar="[FOLDER]",
+    help="Look at the packages installed there instead (default: in the active environment).",
+)
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Worker processes.  [default: one a core]")
 @click.option("--no-cache", is_flag=True, help="Read every file again, whatever earlier scans know of it.")
 @reporting
 def command(
     paths: tuple[str, ...],
     since: str,
-    history: bool,
     digests: bool,
     baseline: str,
     write_baseline: str,
+    environment: str | None,
     jobs: int | None,
     no_cache: bool,
     form: str,
@@ -54,7 +61,14 @@ def command(
     from hauberk.api.scanning import Manner, scan
     from hauberk.cli.progress import progress, telling
 
-    manner = Manner(jobs=jobs, cached=not no_cache, since=since, history=history, digests=digests, baseline=baseline)
+    manner = Manner(
+        jobs=jobs,
+        cached=not no_cache,
+        since=since,
+        digests=digests,
+        baseline=baseline,
+        environment=environment,
+    )
     with progress(quiet=quiet) as bars:
         report = scan(paths or (".",), manner=manner, progress=bars, seen=telling(bars))
     show(report, form, output, quiet=quiet)

@@ -21,7 +21,9 @@ from blake3 import blake3
 from hauberk.core.limits import DEFAULT_LIMITS
 from hauberk.core.version import __version__
 from hauberk.scanning.blobs import FileBlob
+from hauberk.scanning.known_vulnerable import cache_folder, snapshot
 from hauberk.scanning.reading import FileScan, Order
+from hauberk.scanning.release_index import NAME as RELEASES
 from hauberk.scanning.tree import Listed
 
 _DIGESTED = 64 << 20
@@ -171,11 +173,14 @@ def _state(listed: Listed) -> _State | None:
 
 @cache
 def _own_text() -> bytes:
-    """Digest the scanner itself, rules and lists included, by the state of its files."""
+    """Digest the scanner itself by the state of its files, and the advisories and releases it was brought."""
     hasher = blake3(__version__.encode())
     for folder, folders, names in os.walk(Path(__file__).parent):
         folders[:] = sorted(name for name in folders if name != "__pycache__")
         for name in sorted(names):
             found = Path(folder, name).stat()
             hasher.update(f"{name} {found.st_size} {found.st_mtime_ns}\n".encode())
+    hasher.update(snapshot().digest.encode())
+    releases = cache_folder() / RELEASES
+    hasher.update(str(releases.stat().st_mtime_ns if releases.is_file() else 0).encode())
     return hasher.digest()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from hauberk.core.evidence import Finding, Measurement, Skipped
+from hauberk.core.inventory import Component
 from hauberk.core.limits import DEFAULT_LIMITS, Limits
 from hauberk.core.progress import Silent
 from hauberk.core.project import ScanSection
@@ -44,12 +45,14 @@ def scan(
     cache: Path | None = None,
     jobs: int | None = None,
     since: str = "",
+    inventory: list[Component] | None = None,
 ) -> Iterator[Entry]:
     """Look at every file under `root` and yield what is wrong and what was not looked at, file by file, in path order.
 
     The last entries count the files: all that were opened (by format), and those no format knows.
     cache: a folder of the user's own to keep results in, by content and by the rules' own text. jobs: worker processes
     (default: one a core); 1 reads everything in this process. since: a git revision; only files that differ from it.
+    inventory: is given what the project consists of, once the scan is over.
     """
     if section.max_seconds is not None:
         limits = msgspec.structs.replace(limits, seconds=section.max_seconds)
@@ -60,14 +63,27 @@ def scan(
 
         tree = changed_only(root, since, tree)
     counts: Counter[str] = Counter()
-    unknown = 0
+    unknown, declares = 0, False
+    parts: list[Component] = []
     with progress.step("scan", len(tree.files), "files") as step, _memory(cache, root, order, len(tree.files)) as kept:
         for listed, result in _results(tree.files, order, kept, jobs or os.cpu_count() or 1):
             yield from restamped(result.entries, stamp)
             counts.update(result.formats)
             unknown += not result.formats
+            declares |= result.declares
+            parts.extend(result.components)
             step.advance(1, listed.path)
         reused = kept.reused
+    if parts:
+        from hauberk.scanning.licence_conflicts import licence_conflicts
+
+        yield from licence_conflicts(parts, stamp)
+    if declares:
+        from hauberk.scanning.advisory_age import advisories_age
+
+        yield advisories_age(stamp)
+    if inventory is not None:
+        inventory.extend(parts)
     for omitted in tree.omitted:
         yield Skipped(subject=omitted.subject, reason=omitted.reason, kind=omitted.kind, provenance=stamp.of(RECIPE))
     yield from _counted(root, len(tree.files), unknown, counts, reused, stamp)

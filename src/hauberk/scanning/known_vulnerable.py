@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import os
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +16,7 @@ import msgspec
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from hauberk.core import places
 from hauberk.core.errors import DataError
 from hauberk.core.evidence import Confidence, Severity
 from hauberk.scanning.advisory import Advisory, parsed, ranges_of
@@ -108,9 +108,8 @@ def _together(curated: list[Advisory], listed: tuple[Advisory, ...]) -> list[Adv
 
 
 def cache_folder() -> Path:
-    """Return the user's folder for fetched advisories (XDG base directory specification)."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "hauberk" / "advisories"
+    """Return the user's folder for fetched advisories; where there is no home, one that is not there."""
+    return (places.cache_folder() or Path("no-home-for-caches")) / "advisories"
 
 
 def snapshot() -> Snapshot:

@@ -10,11 +10,13 @@ import msgspec
 
 from hauberk.core.errors import LimitExceeded
 from hauberk.core.evidence import Digest, Finding, Location, Severity, Skipped, severity_rank
+from hauberk.core.inventory import Component
 from hauberk.core.limits import DEFAULT_LIMITS, Limits
 from hauberk.core.provenance import Stamp
 from hauberk.scanning.artifact import Artifact, Blob, Draft, Problem, Rule
 from hauberk.scanning.blobs import FileBlob, MemberBlob
 from hauberk.scanning.hashing import Hashing, sha256_of
+from hauberk.scanning.inventory import components
 from hauberk.scanning.kit import Tools, tools
 from hauberk.scanning.printable import plain
 from hauberk.scanning.tree import Listed
@@ -34,11 +36,14 @@ class FileScan(NamedTuple):
 
     formats: names of the formats that read it or its parts, sorted; empty for unknown kinds.
     digests: "blake3:…" and "sha256:…" of its bytes where they were asked for.
+    components: what it adds to the bill of materials. declares: whether it names dependencies.
     """
 
     entries: tuple[Seen, ...]
     formats: tuple[str, ...]
     digests: tuple[str, ...] = ()
+    components: tuple[Component, ...] = ()
+    declares: bool = False
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +94,14 @@ def scan_file(
         values = _digests(blob, hashing, kept)
     except OSError as error:
         return FileScan((*kept, _skip(listed.path, f"changed while it was read: {error}", "error", stamp)), ())
-    return FileScan(_stamped(kept, blob, values), tuple(sorted(formats)), values if digests else ())
+    declares = any(part.requirements for artifact in artifacts for part in artifact.walk())
+    return FileScan(
+        _stamped(kept, blob, values),
+        tuple(sorted(formats)),
+        values if digests else (),
+        components(blob.path, blob.size, artifacts, values),
+        declares,
+    )
 
 
 class _Reading:

@@ -11,9 +11,9 @@ import msgspec
 
 from hauberk.assurance import reading, wording
 from hauberk.assurance.escaping import plain, uri
-from hauberk.core.fingerprint import fingerprints
 from hauberk.core.card import Card
 from hauberk.core.evidence import Confidence, Finding, Location, Severity, Skipped
+from hauberk.core.fingerprint import fingerprints
 from hauberk.core.policy import Judgement, accepted
 from hauberk.core.project import FILE_NAME
 from hauberk.core.report import Report
@@ -151,8 +151,9 @@ def _result(report: Report, finding: Finding, mark: str, index: dict[str, int]) 
     acceptance = accepted(finding, report.policy, report.finished.date())
     if acceptance is not None:
         until = f" (until {acceptance.until})" if acceptance.until else ""
+        where = "inSource" if finding.ignored else "external"
         result["suppressions"] = [
-            {"kind": "inSource" if finding.ignored else "external", "status": "accepted", "justification": plain(acceptance.reason) + until}
+            {"kind": where, "status": "accepted", "justification": plain(acceptance.reason) + until}
         ]
     return result
 

@@ -56,6 +56,7 @@ class DangerousTools:
         paper="OWASP LLM06 Excessive Agency; CWE-250; MITRE ATLAS AML.T0053",
         threats=("OWASP-LLM06", "CWE-250", "AML.T0053"),
         severity="high",
+        reads=("source",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:

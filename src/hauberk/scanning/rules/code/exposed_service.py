@@ -39,6 +39,7 @@ class ExposedService:
         paper="CWE-668, CWE-306, CWE-489; OWASP LLM10; MITRE ATLAS AML.T0049",
         threats=("CWE-668", "CWE-306", "AML.T0049"),
         severity="medium",
+        reads=("source",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:

@@ -36,6 +36,7 @@ class LoggedSecrets:
         paper="CWE-532; OWASP LLM02",
         threats=("CWE-532", "OWASP-LLM02"),
         severity="low",
+        reads=("source",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:

@@ -32,6 +32,7 @@ class ModelOutputAsAddress:
         paper="CWE-918, CWE-22; OWASP LLM05 and LLM06",
         threats=("CWE-918", "CWE-22", "OWASP-LLM05", "OWASP-LLM06"),
         severity="medium",
+        reads=("source",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:

@@ -47,6 +47,7 @@ class ModelOutputExecuted:
         paper="CWE-94, CWE-78; OWASP LLM05 and LLM06; MITRE ATLAS AML.T0050",
         threats=("CWE-94", "CWE-78", "OWASP-LLM05", "OWASP-LLM06", "AML.T0050"),
         severity="critical",
+        reads=("source",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:

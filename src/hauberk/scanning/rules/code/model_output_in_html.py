@@ -36,6 +36,7 @@ class ModelOutputInHtml:
         paper="CWE-79, CWE-1336; OWASP LLM05",
         threats=("CWE-79", "CWE-1336", "OWASP-LLM05"),
         severity="high",
+        reads=("source",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:

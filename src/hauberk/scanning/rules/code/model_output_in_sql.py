@@ -54,6 +54,7 @@ class ModelOutputInSql:
         paper="CWE-89; OWASP LLM05",
         threats=("CWE-89", "OWASP-LLM05", "AML.T0051"),
         severity="high",
+        reads=("source",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:

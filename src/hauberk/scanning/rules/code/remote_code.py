@@ -28,6 +28,7 @@ class RemoteCode:
         paper="CWE-494, CWE-829; OWASP LLM03; MITRE ATLAS AML.T0010.001",
         threats=("CWE-829", "CWE-494", "OWASP-LLM03", "AML.T0010.001"),
         severity="high",
+        reads=("source",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:

@@ -47,6 +47,7 @@ class UnpinnedDownload:
         paper="CWE-494, CWE-1357; OWASP LLM03; MITRE ATLAS AML.T0010",
         threats=("CWE-494", "OWASP-LLM03", "AML.T0010"),
         severity="medium",
+        reads=("source",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:

@@ -43,6 +43,7 @@ class UnsafeLoad:
         paper="CWE-502; OWASP ML06 and LLM03; MITRE ATLAS AML.T0011",
         threats=("CWE-502", "OWASP-ML06", "OWASP-LLM03", "AML.T0011"),
         severity="high",
+        reads=("source",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:

@@ -32,6 +32,7 @@ class UntrustedInstantiation:
         paper="CWE-470, CWE-94; CVE-2025-23304",
         threats=("CWE-470", "CWE-94", "AML.T0011"),
         severity="medium",
+        reads=("source",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:

@@ -36,6 +36,7 @@ class UntrustedPrompt:
         paper="OWASP LLM01; CWE-1427; MITRE ATLAS AML.T0051",
         threats=("OWASP-LLM01", "CWE-1427", "AML.T0051"),
         severity="medium",
+        reads=("source",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:

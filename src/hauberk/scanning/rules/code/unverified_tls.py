@@ -31,6 +31,7 @@ class UnverifiedTls:
         paper="CWE-295; OWASP ML06; MITRE ATLAS AML.T0010",
         threats=("CWE-295", "CWE-494", "AML.T0010"),
         severity="medium",
+        reads=("source",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:

@@ -31,6 +31,7 @@ class DirectReference:
         threats=("CWE-494", "CWE-829", "OWASP-LLM03"),
         severity="medium",
         reads=("requirements",),
+        reads=("requirements",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:

@@ -27,6 +27,7 @@ class Unpinned:
         threats=("CWE-1357", "OWASP-LLM03"),
         severity="low",
         reads=("requirements",),
+        reads=("requirements",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:
