@@ -43,7 +43,6 @@ class Abandoned:
         threats=("CWE-1104", "OWASP-LLM03"),
         severity="low",
         reads=("requirements",),
-        reads=("requirements",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:

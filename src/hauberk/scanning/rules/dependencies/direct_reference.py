@@ -31,7 +31,6 @@ class DirectReference:
         threats=("CWE-494", "CWE-829", "OWASP-LLM03"),
         severity="medium",
         reads=("requirements",),
-        reads=("requirements",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:

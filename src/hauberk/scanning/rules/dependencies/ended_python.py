@@ -31,7 +31,6 @@ class EndedPython:
         threats=("CWE-1104",),
         severity="low",
         reads=("notes",),
-        reads=("notes",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:

@@ -33,7 +33,6 @@ class KnownVulnerable:
         threats=("CWE-1395", "OWASP-LLM03", "OWASP-ML06", "AML.T0010.001"),
         severity="high",
         reads=("requirements",),
-        reads=("requirements",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:

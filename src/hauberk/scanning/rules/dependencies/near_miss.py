@@ -37,7 +37,6 @@ class NearMiss:
         threats=("CWE-1357", "OWASP-LLM03", "AML.T0010.001"),
         severity="medium",
         reads=("requirements", "problems"),
-        reads=("requirements", "problems"),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:

@@ -25,7 +25,6 @@ class NoHashes:
         threats=("CWE-494", "OWASP-LLM03"),
         severity="info",
         reads=("requirements",),
-        reads=("requirements",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:

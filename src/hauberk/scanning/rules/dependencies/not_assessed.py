@@ -27,7 +27,6 @@ class NotAssessed:
         threats=("CWE-1395", "OWASP-LLM03"),
         severity="info",
         reads=("requirements",),
-        reads=("requirements",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:

@@ -30,7 +30,6 @@ class PlaceholderVersion:
         threats=("CWE-427", "CWE-1357", "OWASP-LLM03", "AML.T0010.001"),
         severity="medium",
         reads=("requirements",),
-        reads=("requirements",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:

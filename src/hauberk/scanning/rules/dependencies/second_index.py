@@ -29,7 +29,6 @@ class SecondIndex:
         threats=("CWE-427", "AML.T0010.001"),
         severity="low",
         reads=("notes",),
-        reads=("notes",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:

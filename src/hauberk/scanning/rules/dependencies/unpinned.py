@@ -27,7 +27,6 @@ class Unpinned:
         threats=("CWE-1357", "OWASP-LLM03"),
         severity="low",
         reads=("requirements",),
-        reads=("requirements",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:

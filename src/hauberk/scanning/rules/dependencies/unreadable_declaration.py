@@ -29,7 +29,6 @@ class UnreadableDeclaration:
         threats=("CWE-1286", "OWASP-LLM03"),
         severity="medium",
         reads=("problems",),
-        reads=("problems",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:

@@ -27,7 +27,6 @@ class Yanked:
         threats=("CWE-1357", "OWASP-LLM03"),
         severity="medium",
         reads=("requirements",),
-        reads=("requirements",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:
