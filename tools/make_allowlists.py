@@ -1,7 +1,8 @@
 """Generate the lists of framework classes whose construction and state are inert, from the pinned frameworks.
 
 Run by hand after a pin moves: `python tools/make_allowlists.py`, or with names for other packages that are installed:
-`python tools/make_allowlists.py pandas statsmodels`. A class is listed when none of the methods that a
+`python tools/make_allowlists.py pandas statsmodels`, or `… standard-library` for the data classes of Python itself
+(enumerations, exceptions, named tuples). A class is listed when none of the methods that a
 loader can reach (construction, state, attribute setting, hashing, filling, deletion), nor any own method those call,
 calls anything that runs code, opens files or loads. Compiled classes have no source to read: their packages are named
 below after a review of their pickling.
@@ -10,7 +11,9 @@ below after a review of their pickling.
 from __future__ import annotations
 
 import ast
+import enum
 import importlib
+import importlib.util
 import inspect
 import json
 import pkgutil
@@ -55,6 +58,8 @@ LEFT_OUT = (
     "tests", "test", "conftest", "externals", "_testing", "datasets", "__main__", "setup", "_build_utils", "testing",
     "cli", "commands", "app", "downloader", "examples", "benchmarks", "scripts", "io", "plotting", "visualization",
 )  # fmt: skip
+LARGE = ("transformers", "accelerate", "peft", "diffusers", "datasets", "matplotlib")
+UNIMPORTED = frozenset({"antigravity", "this", "idlelib", "turtledemo", "turtle", "tkinter", "__main__"})
 TORCH = ("torch.nn.modules", "torch.optim", "torch.distributions")
 TORCH_TYPES = (
     "float32", "float", "float64", "double", "float16", "half", "bfloat16", "uint8", "int8", "int16", "short", "int32",
@@ -168,16 +173,64 @@ def write(framework: str, listed: dict[str, set[str]]) -> None:
     print(f"{framework} {version}: {sum(map(len, names.values()))} names")
 
 
+def standard_library() -> None:
+    """Write the enumerations, exceptions and named tuples of the standard library whose construction is inert."""
+    data: set[str] = set()
+    for top in sorted(sys.stdlib_module_names - UNIMPORTED):
+        try:
+            found = list(modules(top))
+        except Exception as error:  # noqa: BLE001 - of another system
+            print(f"left out {top}: {error}")
+            continue
+        for module in found:
+            data.update(
+                f"{module.__name__}.{name}" for name, kind in vars(module).items() if is_data(kind, module, name)
+            )
+    head = "# Enumerations, exceptions and named tuples of Python's standard library (tools/make_allowlists.py).\n"
+    text = head + "\n".join(sorted(data)) + "\n"
+    (FOLDER.parent / "standard_library_data.txt").write_text(text, encoding="utf-8")
+    print(f"standard library: {len(data)} names")
+
+
+def is_data(kind: object, module: ModuleType, name: str) -> bool:
+    """Say whether an attribute of a module is a class of plain data, defined there or published from there."""
+    if not inspect.isclass(kind) or kind.__qualname__ != name or name in ("Enum", "IntEnum", "Flag", "NamedTuple"):
+        return False
+    if kind.__module__ != module.__name__ or not is_inert(kind):
+        return False
+    named = issubclass(kind, tuple) and (hasattr(kind, "_fields") or hasattr(kind, "n_fields"))
+    return issubclass(kind, BaseException | enum.Enum) or named
+
+
+def enumerations(package: str) -> dict[str, set[str]]:
+    """List the enumerations of a package too large to import whole, read from its sources."""
+    spec = importlib.util.find_spec(package)
+    listed: dict[str, set[str]] = {}
+    for folder in spec.submodule_search_locations or () if spec else ():
+        for path in sorted(Path(folder).rglob("*.py")):
+            module = ".".join((package, *path.relative_to(folder).with_suffix("").parts)).removesuffix(".__init__")
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.ClassDef) and any(
+                    ast.unparse(base).endswith(("Enum", "Flag", "NamedTuple")) for base in node.bases
+                ):
+                    listed.setdefault(module, set()).add(node.name)
+    return listed
+
+
 def main() -> None:
     """Write the lists of the pinned frameworks, or of the packages named."""
     warnings.simplefilter("ignore")
+    if sys.argv[1:] == ["standard-library"]:
+        standard_library()
+        return
     for package in sys.argv[1:]:
-        write(package, classes(package))
+        large = package in LARGE
+        write(package, enumerations(package) if large else classes(package))
     if sys.argv[1:]:
         return
     sklearn = classes("sklearn")
-    for module, names in FACTORIES.items():
-        sklearn.setdefault(module, set()).update(names)
+    for module, made in FACTORIES.items():
+        sklearn.setdefault(module, set()).update(made)
     write("sklearn", with_older_paths(sklearn))
     torch: dict[str, set[str]] = {"torch": set(TORCH_TYPES)}
     for package in TORCH:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hauberk.scanning.allowlist import says_it_acts, standing
+from hauberk.scanning.allowlist import is_unreviewed_function, says_it_acts, standing
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,9 @@ def test_dangerous(name: str) -> None:
         "torch.nn.modules.linear.Linear",
         "torch._utils._rebuild_tensor_v2", "torch.FloatStorage", "torch.optim.adam.Adam", "__torch__.Net",
         "sklearn.ensemble.forest.RandomForestClassifier", "xgboost.sklearn.XGBClassifier",
-        "sklearn.feature_selection._univariate_selection.SelectKBest",
+        "sklearn.feature_selection._univariate_selection.SelectKBest", "http.HTTPStatus", "builtins.str.lower",
+        "os.stat_result", "builtins.FileNotFoundError", "transformers.trainer_utils.IntervalStrategy",
+        "keras.src.models.sequential.Sequential._unpickle_model", "keras.src.optimizers.adam.Adam",
     ],
 )  # fmt: skip
 def test_inert(name: str) -> None:
@@ -64,6 +66,7 @@ def test_of_a_framework_but_unread(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
+        "pytest.main", "builtins.str.format_map", "redis.Redis",
         "collections.OrderedDict.popitem", "wsgiref.simple_server.make_server", "mailcap.findmatch", "builtins.print",
         "json.load", "csv.writer", "zipapp.create_archive", "_pydatetime.anything",
     ],
@@ -81,6 +84,18 @@ def test_of_the_standard_library_and_not_needed(name: str) -> None:
 )  # fmt: skip
 def test_a_name_that_says_what_it_does(name: str) -> None:
     assert says_it_acts(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "unreviewed"),
+    [
+        ("numpy.testing.anything", True), ("torch.fx._graph_pickler._Data.unpickle", True),
+        ("dill._dill._import", True),
+        ("pandas.new._unpickle_block", False), ("pandas.core.new.Frame", False), ("my.project.function", False),
+    ],
+)  # fmt: skip
+def test_functions_of_reviewed_frameworks(name: str, unreviewed: bool) -> None:
+    assert is_unreviewed_function(name) == unreviewed
 
 
 @pytest.mark.parametrize(

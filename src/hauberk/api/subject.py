@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from hauberk.api.sealed_models import gate
 from hauberk.attacks.threads import BATCH, settled
 from hauberk.core.errors import DataError, ProjectError
 from hauberk.core.evidence import Digest
@@ -41,15 +42,16 @@ def open_subject(project: Project, folder: Path) -> Subject:
         raise ProjectError(f"[{missing}] is missing", where=str(folder), fix="name it, or run `hauberk scan`")
     dataset = open_dataset(project.data, folder, bounds=project.model.bounds)
     spec = dataset.spec
-    target = open_target(
-        project.model,
-        folder,
-        shape_hint=spec.shape,
-        classes_hint=len(spec.classes),
-        bounds_hint=spec.bounds,
-        samples_hint=dataset.test.x[:2],
-        device=project.run.device,
-    )
+    with gate(project, folder):
+        target = open_target(
+            project.model,
+            folder,
+            shape_hint=spec.shape,
+            classes_hint=len(spec.classes),
+            bounds_hint=spec.bounds,
+            samples_hint=dataset.test.x[:2],
+            device=project.run.device,
+        )
     fitted(target, dataset)
     return Subject(target, dataset)
 

@@ -20,6 +20,8 @@ COMMANDS = {
     "harden": "train a harder model and measure before and after",
     "patch": "propose the smallest safe upgrades of vulnerable dependencies",
     "update": "refresh the advisories that scan holds dependencies against",
+    "seal": "sign what a model file or a folder consists of",
+    "verify": "hold a file or a folder against its seal",
     "report": "write a past run's report again, or compare two runs",
     "evidence": "list, show, verify and prove what was measured",
     "list": "list the catalogues: attacks, defenses, rules, formats …",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import tomllib
 from fractions import Fraction
 from pathlib import Path
@@ -178,8 +179,7 @@ class ScanSection(_Section, frozen=True):
 
     exclude: path patterns. rules_off: rule names or patterns. max_seconds: of one file. ignores: whether a file's own
     `# hauberk: ignore[RULE] reason` counts; switch it off for what others wrote. baseline: a file of findings that were
-    there before (`hauberk scan --write-baseline`). digests: of every file, for a bill of materials. history: also look
-    for secrets in the git history.
+    there before (`hauberk scan --write-baseline`). digests: of every file, for a bill of materials.
     """
 
     include: tuple[str, ...] = (".",)
@@ -189,7 +189,49 @@ class ScanSection(_Section, frozen=True):
     ignores: bool = True
     baseline: str = ""
     digests: bool = False
-    history: bool = False
+
+
+class TrustSection(_Section, frozen=True):
+    """[[seal.trust]]: one signer that is trusted, and for what.
+
+    One of: key: a public key in PEM; roots: certificate authorities in PEM; trusted_root: Sigstore's trusted_root.json,
+    which needs identity and issuer. identity: the certificate's name, * wildcards allowed. issuer: of the identity.
+    paths: what it may sign. statements: "seal", "provenance", "revocations"; empty for seal and provenance.
+    until: last day it is trusted.
+    """
+
+    name: str = ""
+    key: str = ""
+    roots: str = ""
+    trusted_root: str = ""
+    identity: str = ""
+    issuer: str = ""
+    paths: tuple[str, ...] = ("*",)
+    statements: tuple[Literal["seal", "provenance", "revocations"], ...] = ()
+    until: dt.date | None = None
+
+
+class SealSection(_Section, frozen=True):
+    """[seal]: whose seal the model must bear (`hauberk seal`) before it is loaded. Paths are relative to the project.
+
+    required: refuse a model whose seal does not hold. keys: public keys that are trusted. roots: certificate
+    authorities; identity, issuer: what a certificate must name. trust: signers who may sign only some things.
+    seal: where the seal lies, if not beside the model. signatures: so many different signers. provenance: a provenance
+    statement is asked for too. revocations: a signed list (`hauberk seal --revoke`). quick: the loader holds BLAKE3
+    alone where the seal has it.
+    """
+
+    required: bool = False
+    keys: tuple[str, ...] = ()
+    roots: tuple[str, ...] = ()
+    identity: str = ""
+    issuer: str = ""
+    trust: tuple[TrustSection, ...] = ()
+    seal: str = ""
+    signatures: int = 1
+    provenance: bool = False
+    revocations: str = ""
+    quick: bool = False
 
 
 class ReportSection(_Section, frozen=True):
@@ -223,6 +265,7 @@ class Project(_Section, frozen=True):
     threats: dict[str, ThreatSection] = {}
     policy: Policy = Policy()
     scan: ScanSection = ScanSection()
+    seal: SealSection = SealSection()
     report: ReportSection = ReportSection()
     store: StoreSection = StoreSection()
     run: RunSection = RunSection()
@@ -277,6 +320,14 @@ def _check(project: Project, text: str, where: str) -> None:
                 if key in ("patch", "transform")
                 else 'a radius is a number above 0 in input units, or a fraction such as "8/255"',
             ) from error
+    for row, trust in enumerate(project.seal.trust):
+        fault = _trust_fault(trust)
+        if fault:
+            raise ProjectError(
+                f"seal.trust.{row}: {fault}",
+                where=place(text, where, ("seal", "trust", row)),
+                fix="name one of key, roots, trusted_root; the last with identity and issuer",
+            )
     for row, requirement in enumerate(project.policy.require):
         if requirement.threat and requirement.threat not in project.threats:
             raise ProjectError(
@@ -284,3 +335,15 @@ def _check(project: Project, text: str, where: str) -> None:
                 where=place(text, where, ("policy", "require", row, "threat")),
                 fix=nearest(requirement.threat, project.threats),
             )
+
+
+def _trust_fault(trust: TrustSection) -> str:
+    """Say what makes a row of the trust policy mean nothing, or anybody."""
+    given = [name for name in ("key", "roots", "trusted_root") if getattr(trust, name)]
+    if len(given) != 1:
+        return f"it names {' and '.join(given)}" if given else "it names no signer"
+    if trust.trusted_root and not (trust.identity.strip("*") and trust.issuer):
+        return "anyone with an account could sign: identity and issuer are missing"
+    if trust.key and (trust.identity or trust.issuer):
+        return "a bare key has no identity"
+    return ""

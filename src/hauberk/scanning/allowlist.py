@@ -14,7 +14,10 @@ from typing import Literal, TypeAlias
 import msgspec
 
 Standing: TypeAlias = Literal["inert", "dangerous", "foreign", "framework", "unknown"]
-"""foreign: of Python's own library, and nothing a model needs. framework: of a package models are made with, unread."""
+"""foreign: of Python's own library or of a tool for other work, and nothing a model needs.
+
+framework: of a package models are made with, unread.
+"""
 _FOLDER = Path(__file__).parent / "allowlists"
 _DUNDERS = (
     "__globals__",
@@ -31,6 +34,10 @@ _TORCHSCRIPT = "__torch__."
 _UNDECIDED = frozenset({"builtins.getattr"})
 """How a bound method is pickled, and how an attribute is reached: what it reaches is judged besides."""
 _INERT_METHODS = (".__setstate__",)
+_KERAS_LOADER = re.compile(
+    r"keras\.src\.[\w.]+\._unpickle_model"
+    r"|(tf_)?keras(\.src)?\.saving\.pickle_utils\.deserialize_model_from_bytecode"
+)
 
 
 class Generated(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,22 +66,32 @@ def standing(dotted: str) -> Standing:
     for method in _INERT_METHODS:
         plain = plain.removesuffix(method)
     top = plain.partition(".")[0]
-    if plain in _reviewed() or plain in _generated(top):
+    if plain in _reviewed() or plain in _generated(top) or is_keras_loader(plain):
+        return "inert"
+    if _PLAIN_METHOD.fullmatch(plain):
+        return "inert"
+    if top in _lines("standard_library.txt") and plain in _lines("standard_library_data.txt"):
         return "inert"
     if "<computed>" in dotted or any(dunder in dotted.split(".") for dunder in _DUNDERS):
         return "dangerous"
     owner, _, method = plain.rpartition("().")
-    if _is_dangerous(plain) or (owner and method in _danger().methods):
+    if _is_dangerous(plain) or plain.endswith(_BUILT_CODE) or (owner and method in _danger().methods):
         return "dangerous"
     if plain.startswith(_TORCHSCRIPT):
         return "inert"
     if plain in _UNDECIDED:
         return "unknown"
-    if top in _lines("standard_library.txt"):
+    if top in _lines("standard_library.txt") or top in _lines("tools.txt"):
         return "foreign"
     return "framework" if top in _lines("frameworks.txt") else "unknown"
 
 
+_PLAIN_METHOD = re.compile(
+    r"builtins\.(?:str|bytes|list|dict|tuple|set|frozenset|int|float|complex)\.(?!format)[a-z][a-z_]*"
+)
+"""`str.lower` and the like, as vectorisers keep them; `str.format` reads attributes."""
+_BUILT_CODE = ("._make_function()", "._create_function()", ".FunctionType()")
+"""What comes out of these is a function made of byte code in the file: that it is called is another matter."""
 _RISKY = frozenset(
     {
         "exec", "execute", "executes", "eval", "evaluate", "run", "runs", "runner", "runstring", "system", "popen",
@@ -86,12 +103,18 @@ _RISKY = frozenset(
         "chmod", "subprocess", "process", "fork", "marshal", "yaml", "template", "render", "query", "env",
         "environment", "setenv", "getenv", "putenv", "module", "library", "dll", "cdll", "extension", "plugin",
         "install", "pip", "macro", "debug", "debugger", "profile", "timeit", "breakpoint", "console", "interact",
-        "bash", "call", "callback",
+        "bash", "call", "callback", "main", "imread", "instantiate", "inline", "autowrap", "unpickle", "deserialize",
+        "export", "spawner", "resolve", "lookup",
     }
 )  # fmt: skip
 _RISKY_KINDS = frozenset({"popen", "server", "process", "executor", "shell", "socket", "downloader", "connection"})
 _REBUILDS = ("_unpickle", "__pyx_unpickle", "_rebuild", "_reconstruct", "_restore", "_new_", "__new", "__set_state")
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+
+
+def is_keras_loader(dotted: str) -> bool:
+    """Tell how every Keras object is unpickled: the archive it is given is read and judged in its turn."""
+    return _KERAS_LOADER.fullmatch(dotted) is not None
 
 
 def says_it_acts(dotted: str) -> bool:
@@ -101,6 +124,24 @@ def says_it_acts(dotted: str) -> bool:
         return False
     words = {word.lower() for word in _WORDS.findall(last)}
     return bool(words & (_RISKY_KINDS if last[:1].isupper() else _RISKY))
+
+
+def is_unreviewed_function(dotted: str) -> bool:
+    """Tell a function or method, on no list, of a framework whose pickles were reviewed whole.
+
+    What such a framework's objects call when they are loaded is known; classes are many, and those it gained since are
+    no reason for alarm, but a function that no pickle of it needs is.
+    """
+    plain = dotted.replace("()", "")
+    last = plain.rpartition(".")[2].lstrip("_")
+    if not last[:1].islower() or plain.rpartition(".")[2].startswith(_REBUILDS):
+        return False
+    top = plain.partition(".")[0]
+    return top in _WHOLE or bool(_generated(top))
+
+
+_WHOLE = frozenset({"numpy", "joblib", "cloudpickle", "dill"})
+"""Reviewed as a whole, without a generated list."""
 
 
 def _is_dangerous(dotted: str) -> bool:

@@ -14,6 +14,7 @@ import msgspec
 from hauberk.core.card import Card
 from hauberk.core.evidence import Confidence, Severity
 from hauberk.core.limits import Limits
+from hauberk.scanning.stretch import Content
 
 
 class Place(NamedTuple):
@@ -61,6 +62,23 @@ class Reference(_Fact, frozen=True):
 
     kind: str
     value: str
+    place: Place = NOWHERE
+
+
+class Lookup(_Fact, frozen=True):
+    """A name that a configuration has its loader look up, and then make or call.
+
+    kind: "keras", "hydra", "yaml", "jsonpickle". module may be empty: a registered or project name. verb: how the
+    file asks for it ("class", "function", "object/apply", …). arguments: what it is given, shortened.
+    where: the keys that lead there.
+    """
+
+    kind: str
+    module: str
+    name: str
+    verb: str = ""
+    arguments: str = ""
+    where: str = ""
     place: Place = NOWHERE
 
 
@@ -142,6 +160,7 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     calls: tuple[Call, ...] = ()
     references: tuple[Reference, ...] = ()
     operators: tuple[Operator, ...] = ()
+    lookups: tuple[Lookup, ...] = ()
     requirements: tuple[Requirement, ...] = ()
     instructions: tuple[Instruction, ...] = ()
     notes: tuple[Note, ...] = ()
@@ -179,8 +198,8 @@ class Blob(Protocol):
         ...
 
 
-Descend = Callable[[str, bytes], "tuple[Artifact, ...]"]
-"""Hand a member's name and bytes back to the engine, which sniffs and parses it within the remaining limits."""
+Descend = Callable[[str, Content], "tuple[Artifact, ...]"]
+"""Hand a member's name and bytes (or a stretch of them) back to the engine, which reads it within what is left."""
 
 
 class Format(Protocol):

@@ -1,8 +1,7 @@
-"""Bytes to read: a regular file on disk, or a member of an archive held in memory."""
+"""Bytes to read: a regular file on disk, or a member of an archive, in memory or where it lies."""
 
 from __future__ import annotations
 
-import io
 import os
 import stat
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import BinaryIO
 
 from hauberk.core.errors import LimitExceeded
 from hauberk.core.limits import Limits
+from hauberk.scanning.stretch import Content, Stretch, first, opened
 
 HEAD = 4096
 
@@ -56,10 +56,10 @@ class FileBlob:
 class MemberBlob:
     """A member of an archive, or a payload inside another artifact, already unpacked within the limits."""
 
-    def __init__(self, path: str, part: str, data: bytes, limits: Limits) -> None:
+    def __init__(self, path: str, part: str, data: Content, limits: Limits) -> None:
         self._data, self._limits = data, limits
         self.path, self.part = path, part
-        self.size, self.head = len(data), data[:HEAD]
+        self.size, self.head = len(data), first(data, HEAD)
 
     @cached_property
     def name(self) -> str:
@@ -68,12 +68,12 @@ class MemberBlob:
 
     def open(self) -> BinaryIO:
         """Open for seekable reading."""
-        return io.BytesIO(self._data)
+        return opened(self._data)
 
     def read(self) -> bytes:
         """Return all; raises LimitExceeded above limits.member_bytes."""
         _bound(self.size, self._limits)
-        return self._data
+        return self._data.first(self.size) if isinstance(self._data, Stretch) else self._data
 
 
 def _bound(size: int, limits: Limits) -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Literal
 
 from hauberk.core.errors import LimitExceeded
+from hauberk.scanning.allowlist import is_keras_loader
 from hauberk.scanning.artifact import Call, Import, Place
 from hauberk.scanning.pickle_values import (
     Bag,
@@ -26,7 +27,9 @@ LOADERS = frozenset(
         "dill.loads", "dill._dill.loads",
         "cloudpickle.loads", "cloudpickle.cloudpickle.loads", "joblib.load", "joblib.numpy_pickle.load", "torch.load",
         "torch.serialization.load", "torch.storage._load_from_bytes", "numpy.load", "pandas.read_pickle",
-        "pandas.io.pickle.read_pickle", "marshal.loads",
+        "pandas.io.pickle.read_pickle", "marshal.loads", "numba.core.serialize._unpickle__CustomPickled",
+        "numba.core.serialize._numba_unpickle", "gensim.utils.unpickle", "joblib._dask._unpickle",
+        "pandas.compat.pickle_compat.loads", "cPickle.loads", "sklearn.externals.joblib.load",
     }
 )  # fmt: skip
 """Callables that load what they are given: bytes that reach one are read in their turn."""
@@ -49,6 +52,8 @@ _MAKES_NEW = frozenset(
 )  # fmt: skip
 """Of those, the ones that call `__new__` of a class and nothing else."""
 
+_CODECS = frozenset({"_codecs.encode", "codecs.encode", "_codecs.latin_1_encode"})
+"""How bytes are written before protocol 3: the text comes first, its encoding is no payload."""
 _Effect = Literal["call", "new", "state", "persistent"]
 _PARTIAL = frozenset({"functools.partial", "_functools.partial"})
 _IMPORTERS = frozenset({"builtins.__import__", "importlib.import_module", "importlib.__import__"})
@@ -69,12 +74,12 @@ def canonical(module: str, name: str) -> Global:
     return Global(module, name)
 
 
-def _attribute_of_global(callee: Value, arguments: Value) -> tuple[Value, str] | None:
-    """Read `getattr(<a global>, "name")`, which is but another spelling of a global's dotted name."""
+def _attribute_read(callee: Value, arguments: Value) -> tuple[Value, str] | None:
+    """Read `getattr(x, "name")`: another spelling of a global's dotted name, and how a bound method is pickled."""
     if not (isinstance(callee, Global) and callee.dotted == "builtins.getattr" and isinstance(arguments, Bag)):
         return None
     items = arguments.items
-    if len(items) < 2 or not isinstance(items[0], Global) or not isinstance(items[1], str):
+    if len(items) < 2 or not isinstance(items[0], Global | Made | Bag) or not isinstance(items[1], str):
         return None
     return items[0], items[1]
 
@@ -105,7 +110,7 @@ class Ledger:
 
     def call(self, callee: Value, arguments: Value, offset: int, effect: Literal["call", "new"] = "call") -> Value:
         """Record a call and return what it gives, as far as that can be told without making it."""
-        attribute = _attribute_of_global(callee, arguments)
+        attribute = _attribute_read(callee, arguments)
         if attribute is not None:
             self.executed += 1
             return self._attribute(*attribute, offset) or Made(callee, arguments)
@@ -120,6 +125,9 @@ class Ledger:
     def state(self, target: Value, method: str, value: Value, offset: int) -> None:
         """Record that `method` of `target` is called with `value` (BUILD, or filling something not a container)."""
         name = dotted(target.callee if isinstance(target, Made) else target)
+        slots = value.items[1] if isinstance(value, Bag) and value.kind == "tuple" and len(value.items) == 2 else None
+        if isinstance(slots, Bag) and "__class__" in slots.items[::2]:
+            self._record(f"{name}().__class__", render(value), "state", offset)  # slots are set one by one: it changes
         self._record(f"{name}.{method}", render(value), "state", offset)
 
     def persistent(self, identifier: Value, offset: int) -> None:
@@ -148,7 +156,7 @@ class Ledger:
         if isinstance(callee, Made):
             return self._fold_made(callee, items, offset)
         name = dotted(callee)
-        if name in LOADERS:
+        if name in LOADERS or is_keras_loader(name):
             self._load(name, arguments)
         position = CALLS_ARGUMENT.get(name)
         if position is not None and len(items) > position and isinstance(items[position], Global | Made):
@@ -179,6 +187,9 @@ class Ledger:
         return None
 
     def _attribute(self, owner: Value, attribute: str, offset: int) -> Value:
+        if isinstance(owner, Made) or (isinstance(owner, Bag) and attribute.startswith("__")):
+            name = dotted(owner.callee) if isinstance(owner, Made) else f"builtins.{owner.kind}"
+            self.resolve(f"{name}()", attribute, offset)
         if not isinstance(owner, Global):
             return None
         return self.resolve(owner.module, f"{owner.name}.{attribute}".lstrip("."), offset)
@@ -195,4 +206,6 @@ class Ledger:
             elif isinstance(value, Bag):
                 queue.extend(value.items)
             elif isinstance(value, Made):
-                queue.append(value.arguments)
+                coded = isinstance(value.callee, Global) and value.callee.dotted in _CODECS
+                queue.append(positional(value)[0] if coded and positional(value) else value.arguments)
+                queue.append(value.state)

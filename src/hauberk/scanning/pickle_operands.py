@@ -116,7 +116,10 @@ class Operands:
         """Read a UNICODE line: \\u escapes."""
         line = self.long_line()
         try:
-            return line if isinstance(line, Payload) else line.decode("raw-unicode-escape")
+            if isinstance(line, Payload):
+                line.coding = "raw-unicode-escape"
+                return line
+            return line.decode("raw-unicode-escape")
         except UnicodeDecodeError as error:
             raise Broken("malformed", "a text with a bad escape") from error
 
@@ -129,7 +132,9 @@ class Operands:
     def text(self, count: int, encoding: str) -> str | Payload:
         """Read a text of `count` bytes; a long one is passed over."""
         if count > TEXT:
-            return self.payload(count)
+            long = self.payload(count)
+            long.coding = encoding
+            return long
         errors = "surrogatepass" if encoding == "utf-8" else "strict"
         try:
             return self.take(count).decode(encoding, errors)

@@ -30,12 +30,15 @@ class Global:
 
 
 class Payload:
-    """Bytes (or a long text) of the file, by offset and size; only the first few are held."""
+    """Bytes (or a long text) of the file, by offset and size; only the first few are held.
 
-    __slots__ = ("head", "offset", "size")
+    coding: how a text is written in the file; empty for bytes.
+    """
 
-    def __init__(self, offset: int, size: int, head: bytes) -> None:
-        self.offset, self.size, self.head = offset, size, head
+    __slots__ = ("coding", "head", "offset", "size")
+
+    def __init__(self, offset: int, size: int, head: bytes, coding: str = "") -> None:
+        self.offset, self.size, self.head, self.coding = offset, size, head, coding
 
 
 class Opaque:

@@ -19,6 +19,7 @@ from hauberk.scanning.hashing import Hashing, sha256_of
 from hauberk.scanning.inventory import components
 from hauberk.scanning.kit import Tools, tools
 from hauberk.scanning.printable import plain
+from hauberk.scanning.stretch import Content, spent
 from hauberk.scanning.tree import Listed
 
 RECIPE = "scanning"
@@ -141,9 +142,9 @@ class _Reading:
             depth=self._limits.depth - depth,
         )
 
-    def _descend(self, outer: Blob, depth: int, name: str, data: bytes) -> tuple[Artifact, ...]:
+    def _descend(self, outer: Blob, depth: int, name: str, data: Content) -> tuple[Artifact, ...]:
         part = f"{outer.part}!{name}" if outer.part else name
-        self._bytes -= len(data)
+        self._bytes -= spent(data)
         self._members -= 1
         reason = ""
         if depth + 1 > self._limits.depth:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from hauberk.core.evidence import Severity
 from hauberk.scanning.artifact import Artifact, Draft, Place
-from hauberk.scanning.secret_patterns import Hit, Piece, pieces, secrets_in
+from hauberk.scanning.secret_search import Hit, Piece, pieces, secrets_in
 
 REVOKE = "revoke it with the provider now, then take it from the environment or a secret store"
 
@@ -29,7 +29,7 @@ def _draft(hit: Hit, piece: Piece, severity: Severity, fix: str) -> Draft:
     return Draft(
         message=f"{hit.name} {hit.shown} is written {where}{doubt}{sure}",
         fix=fix,
-        severity="low" if hit.checked is False else severity,
+        severity="medium" if hit.checked is False else severity,
         confidence=hit.confidence,
         place=place,
     )

@@ -8,12 +8,15 @@ CHUNK = 1 << 18
 
 
 class Window:
-    """A stream of `size` bytes (as declared by the file system or the archive), read a chunk at a time."""
+    """A stream of `size` bytes (as declared by the file system or the archive), read a chunk at a time.
 
-    __slots__ = ("_base", "_buffer", "_stream", "size")
+    chunk: bytes read at once; fewer where the places asked for lie far apart.
+    """
 
-    def __init__(self, stream: BinaryIO, size: int) -> None:
-        self._stream, self.size = stream, size
+    __slots__ = ("_base", "_buffer", "_chunk", "_stream", "size")
+
+    def __init__(self, stream: BinaryIO, size: int, chunk: int = CHUNK) -> None:
+        self._stream, self.size, self._chunk = stream, size, chunk
         self._base, self._buffer = 0, b""
 
     def at(self, offset: int, count: int) -> bytes:
@@ -55,4 +58,4 @@ class Window:
 
     def _fill(self, offset: int, count: int) -> None:
         self._stream.seek(offset)
-        self._base, self._buffer = offset, self._stream.read(max(count, CHUNK))
+        self._base, self._buffer = offset, self._stream.read(max(count, self._chunk))

@@ -66,3 +66,12 @@ def _varint(window: Window, start: int, stop: int) -> tuple[int, int]:
 def text(window: Window, field: Field, cap: int = 1 << 16) -> str:
     """Read a field's bytes as text, at most `cap` of them."""
     return window.at(field.start, min(cap, field.stop - field.start)).decode("utf-8", "backslashreplace")
+
+
+def varints(window: Window, field: Field, cap: int) -> list[int]:
+    """Read a packed run of numbers, at most `cap` and one more; raises BrokenWire."""
+    found, place = list[int](), field.start
+    while place < field.stop and len(found) <= cap:
+        value, place = _varint(window, place, field.stop)
+        found.append(value)
+    return found

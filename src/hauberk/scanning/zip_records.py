@@ -1,31 +1,35 @@
 """The two records a zip keeps of each member, in its central directory and before its data, with no opinion on either.
 
-Layout: PKWARE APPNOTE.TXT 4.3.7 (local), 4.3.12 (central), 4.3.14–4.3.16 (end records, zip64).
+Layout: PKWARE APPNOTE.TXT 4.3.7 (local), 4.3.9 (descriptor), 4.3.12 (central), 4.3.14–4.3.16 (end records, zip64).
 """
 
 from __future__ import annotations
 
-import bz2
-import lzma
 import struct
-import zlib
 from collections.abc import Iterator
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 from hauberk.scanning.watch import Watch
 from hauberk.scanning.window import Window
 
 ENCRYPTED, DESCRIPTOR = 1 << 0, 1 << 3
-STORED, DEFLATED, BZIP2, LZMA = 0, 8, 12, 14
+STRANGE = 1 << 5 | 1 << 6 | 1 << 13
+"""Patched data, strong encryption, masked headers: some readers refuse them, others never look."""
+FULL = 0xFFFFFFFF
+LOCAL, CENTRAL, END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
 _LOCAL, _CENTRAL, _END = struct.Struct("<4s5H3L2H"), struct.Struct("<4s6H3L5H2L"), struct.Struct("<4s4H2LH")
-_END64 = struct.Struct("<4sQ2H2L4Q")
+_END64, _LOCATOR = struct.Struct("<4sQ2H2L4Q"), struct.Struct("<4sLQL")
 _TAIL = 65_557
-_CHUNK = 1 << 16
-_FULL = 0xFFFFFFFF
+_ENDS = 8
+"""End records looked at in the tail; more make an archive of archives, read as such."""
+_ZIP64, _UNICODE_PATH = 1, 0x7075
 
 
 class Record(NamedTuple):
-    """One record. offset: of the local header. data: offset of the packed bytes, -1 in a central record."""
+    """One record. offset: of the local header. data: offset of the packed bytes, -1 in a central record.
+
+    alias: the name in an Info-ZIP Unicode path field, which some readers take instead.
+    """
 
     where: Literal["central", "local"]
     name: str
@@ -37,103 +41,163 @@ class Record(NamedTuple):
     offset: int
     data: int
     attributes: int = 0
+    alias: str = ""
 
 
-class Unpacked(NamedTuple):
-    """Bytes of a member. end: offset after its packed bytes. fault: "", "limit", "broken" or "method"."""
+class Directory(NamedTuple):
+    """One reading of the central directory. end: offset of its end record. start: of its first record.
 
-    data: bytes
+    whole: it has as many records as announced. closes: the end record's comment reaches exactly to the end of the file.
+    """
+
     end: int
-    fault: Literal["", "limit", "broken", "method"]
+    start: int
+    records: tuple[Record, ...]
+    whole: bool
+    closes: bool
 
 
-class _Decompressor(Protocol):
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+class _Place(NamedTuple):
+    start: int
+    stop: int
+    shift: int
+    members: int
 
 
 def has_end(window: Window) -> bool:
-    """Say whether there is an end record, wherever the bytes begin."""
-    return _end_offset(window) >= 0
+    """Say whether there is an end record in the tail, wherever the archive begins."""
+    return bool(_ends(window))
 
 
-def _end_offset(window: Window) -> int:
-    start = max(0, window.size - _TAIL)
-    found = window.at(start, _TAIL).rfind(b"PK\x05\x06")
-    return start + found if found >= 0 and window.size - start - found >= _END.size else -1
+def _ends(window: Window) -> list[int]:
+    """List the offsets of end records, the last first."""
+    begin = max(0, window.size - _TAIL)
+    tail = window.at(begin, _TAIL)
+    found: list[int] = []
+    place = tail.rfind(END)
+    while place >= 0 and len(found) < _ENDS:
+        if len(tail) - place >= _END.size:
+            found.append(begin + place)
+        place = tail.rfind(END, 0, place + 3)
+    return found
 
 
-def central_records(window: Window, watch: Watch) -> list[Record] | None:
-    """Read the central directory; None where there is none to be found."""
-    end = _end_offset(window)
-    if end < 0:
-        return None
+def directories(window: Window, watch: Watch, most: int) -> list[Directory]:
+    """Read the central directory in every way a reader might, the way of Python's zipfile first; none where none is.
+
+    Readers differ on which end record counts, on whether a zip64 record overrides it, and on whether offsets count
+    from the beginning of the file (miniz, and so torch) or of the archive (zipfile). most: records of each.
+    """
+    found: dict[tuple[int, int], Directory] = {}
+    for end in _ends(window):
+        comment = int.from_bytes(window.at(end + 20, 2), "little")
+        for place in _places(window, end):
+            key = (place.start, place.shift)
+            if key in found:
+                continue
+            records = tuple(_central(window, watch, place, most + 1))
+            if records or (place.members == 0 and place.start == place.stop):
+                whole = len(records) == place.members or len(records) > most
+                closes = end + _END.size + comment == window.size
+                found[key] = Directory(end, place.start, records, whole, closes)
+    return list(found.values())
+
+
+def _places(window: Window, end: int) -> Iterator[_Place]:
+    """Yield where the directory of an end record may lie: by its size before the record, or at its plain offset."""
     _, _, _, _, count, size, offset, _ = _END.unpack(window.at(end, _END.size))
-    place = end
-    if count == 0xFFFF or size == _FULL or offset == _FULL:
-        place, size, offset = _end64(window, end, size, offset)
-    shift = place - size - offset
-    start = offset + shift if shift >= 0 else offset
-    if window.at(start, 4) != b"PK\x01\x02":
-        start, shift = offset, 0
-    return list(_central(window, watch, start, place, max(0, shift)))
+    for place, wide_count, wide_size, wide_offset in _wide(window, end):
+        yield from _two_ways(place, wide_count, wide_size, wide_offset)
+    if FULL not in (size, offset):
+        yield from _two_ways(end, count, size, offset)
 
 
-def _end64(window: Window, end: int, size: int, offset: int) -> tuple[int, int, int]:
-    locator = window.at(max(0, end - 20), 20)
-    if len(locator) == 20 and locator[:4] == b"PK\x06\x07":
-        for place in (struct.unpack("<Q", locator[8:16])[0], end - 20 - _END64.size):
-            raw = window.at(place, _END64.size) if 0 <= place <= window.size else b""
-            if len(raw) == _END64.size and raw[:4] == b"PK\x06\x06":
-                fields = _END64.unpack(raw)
-                return place, fields[8], fields[9]
-    return end, size, offset
+def _two_ways(stop: int, count: int, size: int, offset: int) -> Iterator[_Place]:
+    shift = stop - size - offset
+    if shift >= 0:
+        yield _Place(offset + shift, stop, shift, count)
+    if shift and offset + size <= stop:
+        yield _Place(offset, offset + size, 0, count)
+    elif shift < 0 and offset < stop:
+        yield _Place(offset, stop, 0, count)
 
 
-def _central(window: Window, watch: Watch, start: int, stop: int, shift: int) -> Iterator[Record]:
-    while start + _CENTRAL.size <= stop:
+def _wide(window: Window, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield place, count, size and offset of the zip64 end records that belong to an end record."""
+    raw = window.at(end - _LOCATOR.size, _LOCATOR.size) if end >= _LOCATOR.size else b""
+    if raw[:4] != b"PK\x06\x07":
+        return
+    near = end - _LOCATOR.size - _END64.size
+    for place in dict.fromkeys((near, _LOCATOR.unpack(raw)[2])):
+        record = window.at(place, _END64.size) if 0 <= place <= window.size else b""
+        if len(record) == _END64.size and record[:4] == b"PK\x06\x06":
+            fields = _END64.unpack(record)
+            yield place, fields[7], fields[8], fields[9]
+
+
+def _central(window: Window, watch: Watch, place: _Place, most: int) -> Iterator[Record]:
+    start = place.start
+    while start + _CENTRAL.size <= place.stop and most > 0:
         raw = window.at(start, _CENTRAL.size)
-        if len(raw) < _CENTRAL.size or raw[:4] != b"PK\x01\x02":
+        if len(raw) < _CENTRAL.size or raw[:4] != CENTRAL:
             return
         watch.tick()
+        most -= 1
         fields = _CENTRAL.unpack(raw)
         flags, method, crc, packed, size = fields[3], fields[4], fields[7], fields[8], fields[9]
         name_size, extra_size, comment_size, attributes, offset = *fields[10:13], fields[15], fields[16]
         rest = window.at(start + _CENTRAL.size, name_size + extra_size)
-        size, packed, offset = _widen(rest[name_size:], [size, packed, offset])
+        extra = _Extra(rest[name_size:], [size, packed, offset])
+        size, packed, offset = extra.values
         name = _name(rest[:name_size])
-        yield Record("central", name, flags, method, crc, packed, size, offset + shift, -1, attributes)
+        yield Record(
+            "central", name, flags, method, crc, packed, size, offset + place.shift, -1, attributes, extra.alias
+        )
         start += _CENTRAL.size + name_size + extra_size + comment_size
 
 
 def local_record(window: Window, offset: int) -> Record | None:
     """Read the local header at `offset`; None where there is none."""
     raw = window.at(offset, _LOCAL.size) if 0 <= offset < window.size else b""
-    if len(raw) < _LOCAL.size or raw[:4] != b"PK\x03\x04":
+    if len(raw) < _LOCAL.size or raw[:4] != LOCAL:
         return None
     _, _, flags, method, _, _, crc, packed, size, name_size, extra_size = _LOCAL.unpack(raw)
     rest = window.at(offset + _LOCAL.size, name_size + extra_size)
-    size, packed = _widen(rest[name_size:], [size, packed])
+    extra = _Extra(rest[name_size:], [size, packed])
+    size, packed = extra.values
     data = offset + _LOCAL.size + name_size + extra_size
-    return Record("local", _name(rest[:name_size]), flags, method, crc, packed, size, offset, data)
+    return Record("local", _name(rest[:name_size]), flags, method, crc, packed, size, offset, data, 0, extra.alias)
 
 
-def _widen(extra: bytes, values: list[int]) -> list[int]:
-    """Replace full 32-bit values by the 64-bit ones of the zip64 extra field, in their order."""
-    position = 0
-    while position + 4 <= len(extra):
-        kind, length = struct.unpack_from("<HH", extra, position)
-        if kind == 1:
-            wide = extra[position + 4 : position + 4 + length]
-            for index, value in enumerate(values):
-                if value == _FULL and len(wide) >= 8:
-                    values[index], wide = struct.unpack_from("<Q", wide)[0], wide[8:]
-            break
-        position += 4 + length
-    return values
+def descriptor_agrees(window: Window, record: Record, stop: int) -> bool:
+    """Hold the data descriptor after a member's bytes, in any of its four layouts, against the central record."""
+    raw = window.at(stop, 24)
+    if raw[:4] == b"PK\x07\x08":
+        raw = raw[4:]
+    short = struct.pack("<LLL", record.crc, record.packed & FULL, record.size & FULL)
+    wide = struct.pack("<LQQ", record.crc, record.packed, record.size)
+    return raw.startswith((short, wide))
+
+
+class _Extra:
+    """The extra fields of a record: full 32-bit values widened to 64 bits, in their order, and a Unicode name."""
+
+    def __init__(self, raw: bytes, values: list[int]) -> None:
+        self.values, self.alias = values, ""
+        position = 0
+        while position + 4 <= len(raw):
+            kind, length = struct.unpack_from("<HH", raw, position)
+            field = raw[position + 4 : position + 4 + length]
+            if kind == _ZIP64:
+                self._widen(field)
+            elif kind == _UNICODE_PATH and len(field) > 5:
+                self.alias = field[5:].decode("utf-8", "backslashreplace")
+            position += 4 + length
+
+    def _widen(self, wide: bytes) -> None:
+        for index, value in enumerate(self.values):
+            if value == FULL and len(wide) >= 8:
+                self.values[index], wide = struct.unpack_from("<Q", wide)[0], wide[8:]
 
 
 def _name(raw: bytes) -> str:
@@ -141,76 +205,3 @@ def _name(raw: bytes) -> str:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
         return raw.decode("cp437")
-
-
-def unpack(window: Window, method: int, start: int, packed: int, cap: int, watch: Watch) -> Unpacked:
-    """Unpack a member's bytes, at most `cap` of them; a deflate stream also tells where it ends by itself."""
-    packed = min(packed, max(0, window.size - start))
-    if method == STORED:
-        data = window.at(start, min(packed, cap))
-        return Unpacked(data, start + packed, "limit" if packed > cap else "")
-    try:
-        worker, start = _decompressor(window, method, start)
-    except (lzma.LZMAError, ValueError, struct.error):
-        return Unpacked(b"", start + packed, "broken")
-    if worker is None:
-        return Unpacked(b"", start + packed, "method")
-    return _drain(window, worker, start, start + packed, cap, watch)
-
-
-def _decompressor(window: Window, method: int, start: int) -> tuple[_Decompressor | None, int]:
-    if method == DEFLATED:
-        return _Inflate(), start
-    if method == BZIP2:
-        return bz2.BZ2Decompressor(), start
-    if method == LZMA:
-        head = window.at(start, 9)
-        size = struct.unpack("<H", head[2:4])[0]
-        filters = [{"id": lzma.FILTER_LZMA1, **_lzma_properties(head[4 : 4 + size])}]
-        return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters), start + 4 + size
-    return None, start
-
-
-def _lzma_properties(raw: bytes) -> dict[str, int]:
-    code, dictionary = struct.unpack("<BL", raw[:5])
-    rest, lc = divmod(code, 9)
-    pb, lp = divmod(rest, 5)
-    return {"dict_size": min(dictionary, 1 << 26), "lc": lc, "lp": lp, "pb": pb}
-
-
-class _Inflate:
-    """Raw deflate with the interface of the other decompressors."""
-
-    def __init__(self) -> None:
-        self._worker = zlib.decompressobj(-15)
-
-    @property
-    def eof(self) -> bool:
-        return self._worker.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._worker.unused_data
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        return self._worker.decompress(self._worker.unconsumed_tail + data, max_length)
-
-
-def _drain(window: Window, worker: _Decompressor, start: int, stop: int, cap: int, watch: Watch) -> Unpacked:
-    pieces, size, position = [], 0, start
-    try:
-        while size <= cap and not worker.eof:
-            watch.tick(64)
-            chunk = window.at(position, min(_CHUNK, max(0, stop - position)))
-            position += len(chunk)
-            piece = worker.decompress(chunk, cap + 1 - size)
-            if not chunk and not piece:
-                break
-            pieces.append(piece)
-            size += len(piece)
-    except (zlib.error, OSError, EOFError, lzma.LZMAError):
-        return Unpacked(b"".join(pieces)[:cap], stop, "broken")
-    data = b"".join(pieces)
-    if size > cap:
-        return Unpacked(data[:cap], stop, "limit")
-    return Unpacked(data, position - len(worker.unused_data), "" if worker.eof else "broken")

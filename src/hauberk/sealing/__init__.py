@@ -1,1 +1,1 @@
-"""Manifests, signatures and encryption of what is stored."""
+"""Seals: manifests of files, signatures over them, who is trusted to sign what, and their verification."""

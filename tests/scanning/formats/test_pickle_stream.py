@@ -208,6 +208,35 @@ def test_method_of_something_inert(scan_bytes, op) -> None:
     assert "critical" in scan_bytes("m.pkl", data).severities(CALL)
 
 
+def test_bound_method_of_an_estimator_is_not_loud(scan_bytes, op) -> None:
+    made = op.call("collections", "OrderedDict")
+    assert scan_bytes("m.pkl", op.call("builtins", "getattr", made, op.text("popitem")) + b".").of(CALL) == []
+    dunder = op.call("builtins", "getattr", made, op.text("__class__")) + b"."
+    assert "high" in scan_bytes("m.pkl", dunder).severities("model.unsafe_global_imported")
+
+
+def test_slots_that_change_the_class(scan_bytes, op) -> None:
+    made = op.call("collections", "OrderedDict")
+    state = b"(N}(" + op.text("__class__") + op.named("my", "Net") + b"ut"
+    assert "critical" in scan_bytes("m.pkl", made + state + b"b.").severities(CALL)
+
+
+def test_dangerous_global_handed_to_something_inert(scan_bytes, op) -> None:
+    data = op.call("collections", "defaultdict", op.named("os", "system")) + b"."
+    assert "high" in scan_bytes("m.pkl", data).severities("model.unsafe_global_imported")
+
+
+def test_function_made_of_the_files_own_code_and_called(scan_bytes, op) -> None:
+    made = op.call("numba.cloudpickle.cloudpickle", "_make_function", op.data(b"code"))
+    assert "critical" in scan_bytes("m.pkl", made + b")R.").severities(CALL)
+
+
+def test_function_of_a_reviewed_framework_that_no_pickle_of_it_needs(scan_bytes, op) -> None:
+    assert scan_bytes("m.pkl", op.call("pandas.io.clipboard", "copy") + b".").severities(CALL) == {"high"}
+    assert scan_bytes("m.pkl", op.call("pandas._libs.new", "_unpickle_it") + b".").severities(CALL) == {"medium"}
+    assert scan_bytes("m.pkl", op.call("pandas.core.new", "Frame") + b".").severities(CALL) == {"medium"}
+
+
 # --- streams that break, go on, or are read in two ways
 
 
@@ -305,6 +334,28 @@ def test_bytes_of_protocol_2_that_reach_a_loader_are_read(scan_bytes, op) -> Non
     inner = "cos\nsystem\n(S'id'\ntR."
     coded = op.call("_codecs", "encode", op.text(inner), op.text("latin1"))
     result = scan_bytes("m.pkl", op.call("pickle", "loads", coded) + b".")
+    assert any("os.system" in finding.message for finding in result.of(CALL))
+
+
+def test_long_text_that_reaches_a_loader_is_read_as_its_bytes(scan_bytes, op) -> None:
+    inner = b"\x80\x02X" + struct.pack("<I", 70_000) + b"a" * 70_000 + b"0" + op.call("os", "system") + b"."
+    raw = inner.decode("latin-1").encode()
+    coded = op.call("_codecs", "encode", b"X" + struct.pack("<I", len(raw)) + raw, op.text("latin1"))
+    result = scan_bytes("m.pkl", op.call("pickle", "loads", coded) + b".")
+    assert any("os.system" in finding.message for finding in result.of(CALL))
+
+
+def test_the_name_of_an_encoding_is_no_payload(scan_bytes, op) -> None:
+    inner = pickle.dumps([1], 2).decode("latin-1")
+    coded = op.call("_codecs", "encode", op.text(inner), op.text("latin1"))
+    result = scan_bytes("m.pkl", op.call("torch.storage", "_load_from_bytes", coded) + b".")
+    assert result.loud == []
+
+
+def test_payload_in_the_state_of_a_buffer_is_read(scan_bytes, op) -> None:
+    inner = op.call("os", "system", op.text("id")) + b"."
+    buffer = op.named("_io", "BytesIO") + b")\x81(" + op.data(inner) + b"K\x00Ntb"
+    result = scan_bytes("m.pkl", op.call("torch", "load", buffer) + b".")
     assert any("os.system" in finding.message for finding in result.of(CALL))
 
 

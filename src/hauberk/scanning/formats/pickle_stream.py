@@ -162,4 +162,10 @@ def _bytes_of(payload: Payload | str, window: Window, limits: Limits) -> bytes |
             return payload.encode("latin-1")
         except UnicodeEncodeError:
             return payload.encode("utf-8", "surrogatepass")
-    return window.at(payload.offset, payload.size) if payload.size <= limits.member_bytes else None
+    if payload.size > limits.member_bytes:
+        return None
+    data = window.at(payload.offset, payload.size)
+    try:
+        return data.decode(payload.coding).encode("latin-1") if payload.coding else data
+    except UnicodeError:
+        return data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from math import prod
 from typing import ClassVar, NamedTuple
@@ -10,6 +11,7 @@ from typing import ClassVar, NamedTuple
 from hauberk.core.card import Card
 from hauberk.core.limits import Limits
 from hauberk.scanning.artifact import Artifact, Blob, Descend, Note, Problem
+from hauberk.scanning.payloads import payloads
 from hauberk.scanning.window import Window
 
 _HEADER = 100_000_000
@@ -21,6 +23,8 @@ _BITS = {
 }  # fmt: skip
 _TOLD = 50
 _DIMENSIONS = 64
+_FIELDS = {"dtype", "shape", "data_offsets"}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 
 
 class Safetensors:
@@ -44,6 +48,8 @@ class Safetensors:
         """Read the header only."""
         with blob.open() as stream:
             header = _header(Window(stream, blob.size), limits)
+            begin = 8 + header.length if header.tensors is not None else min(8, blob.size)
+            hidden = payloads(stream, blob.size, [(begin, blob.size)])
         problems = list(header.problems)
         if header.tensors is not None:
             problems.extend(_tiling(header.tensors, blob.size - 8 - header.length))
@@ -52,6 +58,7 @@ class Safetensors:
             part=blob.part,
             format="safetensors",
             size=blob.size,
+            references=hidden,
             notes=header.notes,
             problems=tuple(problems[:_TOLD]),
         )
@@ -110,9 +117,11 @@ def _tiling(tensors: dict[str, object], size: int) -> list[Problem]:
     problems: list[Problem] = []
     spans: list[tuple[int, int, str]] = []
     for name, entry in tensors.items():
-        fault = _fault(entry, size)
+        fault = _fault(entry, size) or ("has control characters in its name" if _CONTROL.search(name) else "")
         if fault:
             problems.append(_wrong(f"tensor {name[:80]!r} {fault}"))
+            if len(problems) >= _TOLD:
+                return problems
         elif isinstance(entry, dict):
             spans.append((*entry["data_offsets"], name))
     position = 0
@@ -130,6 +139,8 @@ def _tiling(tensors: dict[str, object], size: int) -> list[Problem]:
 def _fault(entry: object, size: int) -> str:
     if not isinstance(entry, dict):
         return "is no object"
+    if entry.keys() - _FIELDS:
+        return f"has the unknown field {str(min(entry.keys() - _FIELDS))[:40]!r}"
     kind, shape, offsets = entry.get("dtype"), _counts(entry.get("shape")), _counts(entry.get("data_offsets"))
     if shape is None or offsets is None or len(offsets) != 2:
         return "has no whole shape and offsets"

@@ -1,148 +1,120 @@
-"""Tar archives, legacy torch tars among them: every member read, the first of a name as well as the last."""
+"""Tar archives, legacy torch tars and image layers among them: every member read, the first of a name and the last."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
-from typing import ClassVar, NamedTuple
+from itertools import islice
+from typing import ClassVar
 
 from hauberk.core.card import Card
 from hauberk.core.errors import LimitExceeded
 from hauberk.core.limits import Limits
-from hauberk.scanning.artifact import Artifact, Blob, Descend, Place, Problem, Reference
-from hauberk.scanning.members import too_much, unsafe_name
+from hauberk.scanning.artifact import Artifact, Blob, Descend, Note, Place, Problem, Reference
+from hauberk.scanning.members import below_links, colliding, deceiving_name, repeated, unsafe_name
+from hauberk.scanning.stretch import Content, Stretch
+from hauberk.scanning.tar_records import (
+    BLOCK,
+    FOLDER,
+    HARD_LINK,
+    SPECIAL,
+    SYMBOLIC_LINK,
+    VOLUME,
+    Member,
+    checksum_right,
+    members,
+)
 from hauberk.scanning.watch import Watch
 from hauberk.scanning.window import Window
 
-_BLOCK = 512
-_REGULAR, _LINKS, _SPECIAL = b"\x00" + b"07", b"12", b"346"
+_IN_PLACE = 1 << 20
+_HEADERS = 1 << 16
+_TOLD = 50
+_ROOT_FOLDERS = frozenset({"bin", "boot", "dev", "etc", "home", "lib", "lib64", "opt", "proc", "root", "run", "sbin",
+                           "srv", "sys", "usr", "var"})  # fmt: skip
+_LAYER = 3
+"""So many of a system's own folders make a tar a layer of an image, where absolute links are the rule."""
 
 
 class TarArchive:
-    """Walk a tar's headers; GNU long names and pax paths are followed, links and special files are stated."""
+    """Walk a tar's headers; GNU long names and pax records are followed, links and special files are stated."""
 
     card: ClassVar[Card] = Card(
         title="Tar archive",
         summary="Tar files with every member read, also those a later one of the same name would replace.",
-        paper="POSIX.1-2001 pax; GNU tar manual, Basic Tar Format",
+        paper="POSIX.1-2001 pax; GNU tar manual, Basic Tar Format; OCI image layer specification",
         suffixes=(".tar", ".nemo", ".mar", ".pt"),
     )
 
     def sniff(self, blob: Blob) -> bool:
         """Accept a first header whose checksum is right."""
-        return blob.size >= _BLOCK and len(blob.head) >= _BLOCK and _checksum_right(blob.head[:_BLOCK])
+        return blob.size >= BLOCK and len(blob.head) >= BLOCK and checksum_right(blob.head[:BLOCK])
 
     def parse(self, blob: Blob, limits: Limits, descend: Descend) -> Artifact:
-        """Read every member within the limits."""
+        """Read every member; none is unpacked, so only their number is limited."""
         problems: list[Problem] = []
-        references: list[Reference] = []
         parts: list[Artifact] = []
-        names: Counter[str] = Counter()
+        seen: list[Member] = []
         with blob.open() as stream:
-            window, watch, left = Window(stream, blob.size), Watch(limits), limits.total_bytes
+            window = Window(stream, blob.size, _HEADERS)
             try:
-                for member in _members(window, watch, problems):
-                    names[member.name] += 1
-                    if names.total() > limits.members:
+                for member in members(window, Watch(limits), problems):
+                    seen.append(member)
+                    if len(seen) > limits.members:
                         raise LimitExceeded(f"more than {limits.members} members")
-                    references.extend(_odd(member))
-                    if member.kind not in _REGULAR:
-                        continue
-                    cap = min(limits.member_bytes, left)
-                    if member.size > cap:
-                        problems.append(Problem(kind="limit", message=too_much(member.name, member.size, cap)))
-                    data = window.at(member.data, min(member.size, cap))
-                    left -= len(data)
-                    parts.extend(descend(member.name, data))
+                    if member.kind == VOLUME or member.sparse:
+                        problems.append(_unread(member))
+                    elif member.size:
+                        parts.extend(descend(member.name.rstrip("/"), _content(blob, window, member)))
             except LimitExceeded as error:
                 problems.append(Problem(kind="limit", message=error.what))
-        for name, count in names.items():
-            if count > 1:
-                message = f"{count} members are named {name[:100]!r}: readers take different ones"
-                problems.append(Problem(kind="disagreement", message=message))
+        problems.extend(_clashes(seen))
         return Artifact(
             path=blob.path,
             part=blob.part,
             format="tar_archive",
             size=blob.size,
-            references=tuple(references),
+            references=tuple(_references(seen)),
+            notes=(Note(name="layout", text="root filesystem"),) if _is_layer(seen) else (),
             problems=tuple(problems),
             parts=tuple(parts),
         )
 
 
-class _Member(NamedTuple):
-    name: str
-    kind: bytes
-    size: int
-    data: int
-    target: str
+def _content(blob: Blob, window: Window, member: Member) -> Content:
+    if member.size > _IN_PLACE:
+        return Stretch(blob.open, member.data, member.size)
+    return window.at(member.data, member.size)
 
 
-def _odd(member: _Member) -> Iterator[Reference]:
-    place = Place(offset=member.data - _BLOCK)
-    if unsafe_name(member.name):
-        yield Reference(kind="member-path", value=member.name, place=place)
-    if member.kind in _LINKS and member.kind:
-        yield Reference(kind="member-link", value=f"{member.name} -> {member.target}", place=place)
-    elif member.kind in _SPECIAL and member.kind:
-        yield Reference(kind="member-path", value=f"{member.name} (device or pipe)", place=place)
+def _unread(member: Member) -> Problem:
+    what = "continues on another volume" if member.kind == VOLUME else "is sparse"
+    return Problem(kind="limit", message=f"member {member.name[:100]!r} {what}: its content was not read")
 
 
-def _members(window: Window, watch: Watch, problems: list[Problem]) -> Iterator[_Member]:
-    offset, long_name, empty = 0, "", 0
-    while offset + _BLOCK <= window.size and empty < 2:
-        watch.tick(16)
-        header = window.at(offset, _BLOCK)
-        if not header.strip(b"\x00"):
-            empty, offset = empty + 1, offset + _BLOCK
-            continue
-        empty, size = 0, _number(header[124:136])
-        if size is None or not _checksum_right(header):
-            problems.append(Problem(kind="malformed", message="a tar header is broken", place=Place(offset=offset)))
-            return
-        kind, data = header[156:157], offset + _BLOCK
-        if data + size > window.size:
-            message = f"a member announces {size} bytes, {window.size - data} are left"
-            problems.append(Problem(kind="truncated", message=message, place=Place(offset=offset)))
-            size = window.size - data
-        if kind in (b"L", b"x"):
-            text = window.at(data, min(size, 1 << 16))
-            long_name = _text(text.rstrip(b"\x00")) if kind == b"L" else (_pax_path(text) or long_name)
-        elif kind not in (b"g", b"K"):
-            yield _Member(long_name or _name(header), kind, size, data, _text(header[157:257]))
-            long_name = ""
-        offset = data + -(-size // _BLOCK) * _BLOCK
+def _clashes(seen: list[Member]) -> Iterator[Problem]:
+    files = [member.name for member in seen if member.kind != FOLDER]
+    for message in islice(repeated(files), _TOLD):
+        yield Problem(kind="disagreement", message=message)
+    for message in islice(colliding(files), 0 if _is_layer(seen) else _TOLD):
+        yield Problem(kind="mismatch", message=message)
 
 
-def _name(header: bytes) -> str:
-    prefix = _text(header[345:500]) if header[257:262] == b"ustar" else ""
-    return f"{prefix}/{_text(header[:100])}" if prefix else _text(header[:100])
+def _references(seen: list[Member]) -> Iterator[Reference]:
+    for member in seen:
+        place = Place(offset=member.data - BLOCK)
+        if unsafe_name(member.name) or deceiving_name(member.name):
+            yield Reference(kind="member-path", value=member.name, place=place)
+        if member.kind == SYMBOLIC_LINK:
+            yield Reference(kind="member-link", value=f"{member.name} -> {member.target}", place=place)
+        elif member.kind == HARD_LINK:
+            yield Reference(kind="member-hardlink", value=f"{member.name} -> {member.target}", place=place)
+        elif member.kind in SPECIAL:
+            yield Reference(kind="member-device", value=member.name, place=place)
+    links = [member.name for member in seen if member.kind == SYMBOLIC_LINK]
+    for name, link in below_links((member.name for member in seen), links):
+        yield Reference(kind="member-below-link", value=f"{name} through {link}")
 
 
-def _text(raw: bytes) -> str:
-    return raw.partition(b"\x00")[0].decode("utf-8", "backslashreplace")
-
-
-def _pax_path(text: bytes) -> str:
-    for line in text.split(b"\n"):
-        key, _, value = line.partition(b" ")[2].partition(b"=")
-        if key == b"path":
-            return _text(value)
-    return ""
-
-
-def _number(raw: bytes) -> int | None:
-    """Read an octal field, or a base-256 one; None where it is neither."""
-    if raw[:1] and raw[0] & 0x80:
-        return int.from_bytes(raw[1:], "big")
-    text = raw.strip(b"\x00 ")
-    try:
-        return int(text, 8) if text else 0
-    except ValueError:
-        return None
-
-
-def _checksum_right(header: bytes) -> bool:
-    given = _number(header[148:156])
-    return bool(header[0]) and given is not None and given == sum(header[:148]) + sum(header[156:]) + 8 * 32
+def _is_layer(seen: list[Member]) -> bool:
+    tops = {member.name.removeprefix("./").partition("/")[0] for member in seen}
+    return len(tops & _ROOT_FOLDERS) >= _LAYER

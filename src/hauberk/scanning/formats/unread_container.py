@@ -13,8 +13,6 @@ _BEGINNINGS = {
     b"Rar!\x1a\x07": "RAR archive",
     b"\x28\xb5\x2f\xfd": "Zstandard stream",
     b"\x04\x22\x4d\x18": "LZ4 stream",
-    b"\x89HDF\r\n\x1a\n": "HDF5 file (Keras weights among others)",
-    b"GGUF": "GGUF model",
     b"MSCF": "cabinet archive",
 }
 
@@ -24,8 +22,8 @@ class UnreadContainer:
 
     card: ClassVar[Card] = Card(
         title="Recognised, not read",
-        summary="7z, RAR, Zstandard, LZ4, HDF5 and GGUF files are named as not looked at.",
-        suffixes=(".7z", ".rar", ".zst", ".lz4", ".h5", ".gguf"),
+        summary="7z, RAR, Zstandard and LZ4 files are named as not looked at.",
+        suffixes=(".7z", ".rar", ".zst", ".lz4"),
     )
 
     def sniff(self, blob: Blob) -> bool:

@@ -1,29 +1,30 @@
-"""Zip archives, torch's, numpy's and any other: both records of each member compared, every member read."""
+"""Zip archives, torch's, numpy's and any other: every reading of the directory compared, every member read."""
 
 from __future__ import annotations
 
 import itertools
 import re
-import zlib
-from collections import Counter
-from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
 from hauberk.core.card import Card
 from hauberk.core.errors import LimitExceeded
 from hauberk.core.limits import Limits
 from hauberk.scanning.artifact import Artifact, Blob, Descend, Note, Place, Problem, Reference
-from hauberk.scanning.members import too_much, unsafe_name
+from hauberk.scanning.members import below_links, colliding, deceiving_name, repeated, unsafe_name
+from hauberk.scanning.payloads import in_bytes
+from hauberk.scanning.stretch import Content, first, spent
 from hauberk.scanning.watch import Watch
 from hauberk.scanning.window import Window
+from hauberk.scanning.zip_differences import differences, fault_of, lies_in_a_member, members_of
+from hauberk.scanning.zip_gaps import Span, gaps, hidden_records, is_blank
+from hauberk.scanning.zip_members import Packed, unpack
 from hauberk.scanning.zip_records import (
-    DESCRIPTOR,
     ENCRYPTED,
+    LOCAL,
     Record,
-    central_records,
+    directories,
     has_end,
     local_record,
-    unpack,
 )
 
 _WEIGHTS = re.compile(r"[^/]+/(data|constants|tensors|\.data|data/weights|data/constants)/(weight_|tensor_)?\d+")
@@ -31,47 +32,54 @@ _WEIGHTS = re.compile(r"[^/]+/(data|constants|tensors|\.data|data/weights|data/c
 _TORCH = re.compile(r"([^/]+/)?(data|constants|attributes)\.pkl|[^/]+/(archive_format|byteorder)")
 _CODE = re.compile(r"[^/]+/code/.+\.py")
 _NATIVE = (".so", ".dll", ".dylib", ".pyd", ".cubin")
+_PROGRAMS = (b"\x7fELF", b"MZ\x90\x00")
 _CODE_TEXT = 1 << 20
 _FLOOR = 64 << 20
 """Below this no ratio makes a bomb: arrays of zeros pack a thousandfold."""
-_GAPS = 8 << 20
-_DESCRIPTOR_BYTES = 24
-_LINK = 0o120000
+_HEAD = 4096
+_LINK, _KIND_BITS = 0o120000, 0o170000
 _TRIAL = Limits(nodes=1_000, seconds=1.0)
-_UNKNOWN_SIZE = 0xFFFFFFFF
+_HEADERS = 1 << 12
+_TOLD = 50
+_Pairs: TypeAlias = list[tuple[Record, Record | None]]
+
+
+class _Listed(NamedTuple):
+    records: list[Record]
+    spans: list[Span]
 
 
 class ZipArchive:
-    """Walk a zip by its central directory and by its local headers, and read members whatever flags and sums say."""
+    """Walk a zip by every reading of its directory and by its local headers, whatever flags and sums say."""
 
     card: ClassVar[Card] = Card(
         title="Zip archive",
         summary="Torch zips, TorchScript, npz and any other zip, with both records of every member compared.",
-        paper="PKWARE APPNOTE.TXT 6.3.10; torch/csrc/jit/serialization",
-        suffixes=(".zip", ".pt", ".pth", ".npz", ".pt2", ".ptl", ".whl", ".keras"),
+        paper="PKWARE APPNOTE.TXT 6.3.10; torch/csrc/jit/serialization; miniz mz_zip_reader_init_internal",
+        suffixes=(".zip", ".pt", ".pth", ".npz", ".pt2", ".ptl", ".whl", ".egg", ".mar", ".keras"),
     )
 
     def sniff(self, blob: Blob) -> bool:
         """Accept bytes that begin with a local header, or end with an end record."""
-        if blob.head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        if blob.head.startswith((LOCAL, b"PK\x05\x06")):
             return True
         if blob.size < 22:
             return False
         with blob.open() as stream:
             window = Window(stream, blob.size)
             try:
-                return has_end(window) and bool(central_records(window, Watch(_TRIAL)))
+                return has_end(window) and bool(directories(window, Watch(_TRIAL), 1))
             except LimitExceeded:
                 return True
 
     def parse(self, blob: Blob, limits: Limits, descend: Descend) -> Artifact:
-        """Read both directories and every member but raw torch weights."""
+        """Read both directories and every member but raw torch weights, of which the beginnings."""
         with blob.open() as stream:
-            walk = _Walk(Window(stream, blob.size), limits, descend)
+            walk = _Walk(blob, Window(stream, blob.size, _HEADERS), limits, descend)
             try:
                 walk.members()
             except LimitExceeded as error:
-                walk.tell("limit", error.what)
+                walk.problems.append(Problem(kind="limit", message=error.what))
         return Artifact(
             path=blob.path,
             part=blob.part,
@@ -85,115 +93,97 @@ class ZipArchive:
 
 
 class _Walk:
-    """The reading of one archive."""
+    """The reading of one archive. window: for records, which lie far apart."""
 
-    def __init__(self, window: Window, limits: Limits, descend: Descend) -> None:
-        self._window, self._limits, self._descend = window, limits, descend
+    def __init__(self, blob: Blob, window: Window, limits: Limits, descend: Descend) -> None:
+        self._blob, self._window, self._limits, self._descend = blob, window, limits, descend
         self._watch, self._left = Watch(limits), limits.total_bytes
         self._read: set[tuple[int, int, int, str]] = set()
-        self._torch = False
+        self._torch, self._links = False, list[str]()
         self.problems: list[Problem] = []
         self.references: list[Reference] = []
         self.notes: list[Note] = []
         self.parts: list[Artifact] = []
 
-    def tell(
-        self,
-        kind: Literal["malformed", "truncated", "disagreement", "encrypted", "mismatch", "limit"],
-        message: str,
-        offset: int | None = None,
-    ) -> None:
-        """Note a problem."""
-        self.problems.append(Problem(kind=kind, message=message, place=Place(offset=offset)))
+    def _odd(self, message: str, offset: int | None = None) -> None:
+        self.problems.append(Problem(kind="disagreement", message=message, place=Place(offset=offset)))
 
     def members(self) -> None:
         """Go through the archive; raises LimitExceeded."""
-        central = central_records(self._window, self._watch)
-        if central is None:
-            self.tell("malformed", "there is no central directory: readers differ on what it holds")
-        records = central or []
-        if len(records) > self._limits.members:
-            self.tell("limit", f"{len(records)} members are more than {self._limits.members}")
-            records = records[: self._limits.members]
-        self._duplicates(records)
-        pairs = [(record, local_record(self._window, record.offset)) for record in records]
-        hidden = self._unlisted(pairs)
-        names = [record.name for record in (*records, *hidden)]
+        listed = self._listed()
+        pairs: _Pairs = [(record, local_record(self._window, record.offset)) for record in listed.records]
+        hidden = self._unlisted(listed.spans, pairs)
+        self._names([record.name for record in listed.records])
+        names = [record.name for record in (*listed.records, *hidden)]
         self._torch = any(_TORCH.fullmatch(name) for name in names)
+        self._overlaps(pairs)
         for record, local in pairs:
-            self._compare(record, local)
+            self.problems.extend(differences(self._window, record, local))
             self._member(record, local)
         for local in hidden:
             self._member(local, local)
+        for name, link in below_links(names, self._links):
+            self.references.append(Reference(kind="member-below-link", value=f"{name} through {link}"))
 
-    def _duplicates(self, records: list[Record]) -> None:
-        for name, count in Counter(record.name for record in records).items():
-            if count > 1:
-                self.tell("disagreement", f"{count} members are named {name[:100]!r}: readers take different ones")
-        spans = sorted((record.offset, record.offset + record.packed) for record in records)
-        if any(first[1] > second[0] for first, second in itertools.pairwise(spans)):
-            self.tell("disagreement", "members overlap: a small file unpacks to a huge one")
+    def _listed(self) -> _Listed:
+        """Gather the records of every reading of the directory; readings that differ are said."""
+        most = self._limits.members
+        readings = directories(self._window, self._watch, most)
+        if not readings:
+            message = "there is no central directory: readers differ on what it holds"
+            self.problems.append(Problem(kind="malformed", message=message))
+            return _Listed([], [])
+        taken = [one for one in readings[1:] if one.closes or not lies_in_a_member(one, readings[0])]
+        told = {members_of(readings[0])}
+        for one in taken:
+            if members_of(one) not in told:
+                told.add(members_of(one))
+                counts = f"{len(readings[0].records)} members by one, {len(one.records)} by another"
+                self._odd(f"readers find different central directories in it: {counts}", one.start)
+        if not readings[0].whole:
+            self._odd(f"its directory has {len(readings[0].records)} records, which is not the number it announces")
+        records = list(dict.fromkeys(record for one in (readings[0], *taken) for record in one.records))
+        if len(records) > most:
+            self.problems.append(Problem(kind="limit", message=f"more than {most} members"))
+        spans = [(one.start, one.end + 22) for one in (readings[0], *taken)]
+        return _Listed(records[:most], spans)
 
-    def _compare(self, record: Record, local: Record | None) -> None:
-        where = f"member {record.name[:100]!r}"
-        if local is None:
-            self.tell("malformed", f"{where} has no local header", record.offset)
-            return
-        if local.name != record.name:
-            self.tell("disagreement", f"{where} is named {local.name[:100]!r} by its local header", local.offset)
-        if local.method != record.method:
-            message = f"{where} is packed by method {record.method} and by {local.method} in its local header"
-            self.tell("disagreement", message, local.offset)
-        if (local.flags ^ record.flags) & ENCRYPTED:
-            self.tell("disagreement", f"{where} is encrypted by one record only", local.offset)
-        announced = not local.flags & DESCRIPTOR and _UNKNOWN_SIZE not in (local.packed, local.size)
-        if announced and (local.packed, local.size, local.crc) != (record.packed, record.size, record.crc):
-            self.tell("disagreement", f"{where} has other sizes or sums in its local header", local.offset)
+    def _names(self, names: list[str]) -> None:
+        for message in itertools.islice(repeated(names), _TOLD):
+            self._odd(message)
+        for message in itertools.islice(colliding(names), _TOLD):
+            self.problems.append(Problem(kind="mismatch", message=message))
 
-    def _unlisted(self, pairs: list[tuple[Record, Record | None]]) -> list[Record]:
-        """Find local headers that the central directory does not list, in the gaps it leaves."""
-        spans = sorted(
-            (record.offset, (local.data if local else record.offset) + record.packed) for record, local in pairs
-        )
+    def _overlaps(self, pairs: _Pairs) -> None:
+        spans = sorted({(*_span(record, local), record.name) for record, local in pairs if record.packed})
+        for before, after in itertools.pairwise(spans):
+            if before[1] > after[0]:
+                self._odd("members overlap: a small file unpacks to a huge one", after[0])
+                return
+
+    def _unlisted(self, spans: list[Span], pairs: _Pairs) -> list[Record]:
+        """Find local headers that no directory lists, and bytes that belong to nothing, in the gaps between members."""
         found: list[Record] = []
-        position, budget = 0, _GAPS
-        for start, stop in [*spans, (self._window.size, self._window.size)]:
-            if start - position > _DESCRIPTOR_BYTES or (not spans and start > position):
-                gap = min(start - position, budget)
-                budget -= gap
-                found.extend(self._in_gap(position, position + gap))
-            position = max(position, stop)
-        if pairs:
-            for record in found:
-                message = f"member {record.name[:100]!r} is not in the central directory"
-                self.tell("disagreement", message, record.offset)
+        with self._blob.open() as stream:
+            window = Window(stream, self._blob.size)
+            for gap in gaps([*spans, *(_span(record, local) for record, local in pairs)], window.size):
+                here = []
+                for record in hidden_records(window, gap, self._watch):
+                    here.append(record)
+                    if spans:
+                        self._odd(f"member {record.name[:100]!r} is not in the central directory", record.offset)
+                    if len(found) + len(here) > self._limits.members:
+                        raise LimitExceeded(f"more than {self._limits.members} members")
+                found.extend(here)
+                if spans and not here and not self._is_comment(gap) and not is_blank(window, gap, self._watch):
+                    message = f"{gap[1] - gap[0]} bytes belong to no member"
+                    self.problems.append(Problem(kind="mismatch", message=message, place=Place(offset=gap[0])))
         return found
 
-    def _in_gap(self, start: int, stop: int) -> Iterator[Record]:
-        while start < stop and len(self._read) < self._limits.members:
-            self._watch.tick()
-            found = self._window.at(start, min(stop - start, _GAPS)).find(b"PK\x03\x04")
-            record = local_record(self._window, start + found) if found >= 0 else None
-            if found < 0:
-                return
-            if record is None:
-                start += found + 4
-                continue
-            size = record.packed or self._window.size - record.data
-            inside = unpack(self._window, record.method, record.data, size, self._cap(size), self._watch)
-            end = inside.end if record.packed or record.method else self._stored_end(record, stop)
-            yield record._replace(packed=max(0, end - record.data))
-            start = max(end, record.data)
-
-    def _stored_end(self, record: Record, stop: int) -> int:
-        """Find where a stored member of unknown size ends: at the next record's signature."""
-        data = self._window.at(record.data, min(stop - record.data, _GAPS))
-        ends = [
-            place
-            for place in (data.find(b"PK\x07\x08"), data.find(b"PK\x03\x04"), data.find(b"PK\x01\x02"))
-            if place >= 0
-        ]
-        return record.data + min(ends, default=len(data))
+    def _is_comment(self, gap: Span) -> bool:
+        """Tell a gap at the end that is the comment the end record announces."""
+        length = int.from_bytes(self._window.at(max(0, gap[0] - 2), 2), "little")
+        return gap[1] == self._window.size and gap[0] + length == gap[1]
 
     def _cap(self, packed: int) -> int:
         by_ratio = max(_FLOOR, int(packed * self._limits.ratio))
@@ -203,46 +193,66 @@ class _Walk:
         """State what is odd in a member's names, then read its bytes by every reading of its records."""
         self._watch.tick()
         seen = [record] if local is None or local == record else [record, local]
-        for name in {each.name for each in seen}:
-            if unsafe_name(name):
+        names = dict.fromkeys(name for each in seen for name in (each.name, each.alias) if name)
+        for name in names:
+            if unsafe_name(name) or deceiving_name(name):
                 self.references.append(Reference(kind="member-path", value=name, place=Place(offset=record.offset)))
-        if (record.attributes >> 16) & 0o170000 == _LINK:
-            self.references.append(Reference(kind="member-link", value=record.name, place=Place(offset=record.offset)))
-        if local is None or record.name.endswith("/"):
+        if local is None:
             return
-        weights = self._torch and all(_WEIGHTS.fullmatch(each.name) for each in seen)
-        for each in seen if not weights else ():
+        if self._torch and all(_WEIGHTS.fullmatch(name) for name in names):
+            self._weights(record, local)
+            return
+        for each in seen:
             packed = each.packed if each.packed or each.where == "central" else record.packed
-            for name in dict.fromkeys((record.name, local.name)):
-                self._bytes(name, each, packed, local)
+            for name in names:
+                self._bytes(name, Packed(each, local.data, packed), local)
 
-    def _bytes(self, name: str, record: Record, packed: int, local: Record) -> None:
-        key = (local.data, record.method, packed, name)
+    def _weights(self, record: Record, local: Record) -> None:
+        """Look at the beginning of raw weights: they are large, and nothing loads them but as numbers."""
+        packed = Packed(record, local.data, min(record.packed, _HEAD) if record.method == 0 else record.packed)
+        head = first(unpack(self._blob, packed, _HEAD, self._watch).content, _HEAD)
+        for title, offset in in_bytes(head):
+            place = Place(offset=local.data + offset)
+            self.references.append(Reference(kind="payload", value=title, place=place))
+
+    def _bytes(self, name: str, packed: Packed, local: Record) -> None:
+        record = packed.record
+        key = (local.data, record.method, packed.size, name)
         if key in self._read:
             return
         self._read.add(key)
-        cap = self._cap(packed)
-        got = unpack(self._window, record.method, local.data, packed, cap, self._watch)
-        self._left -= len(got.data)
-        if got.fault == "limit":
-            self.tell("limit", too_much(name, packed, cap), local.offset)
-        elif got.fault == "method":
-            self.tell("limit", f"member {name[:100]!r} is packed by method {record.method}, which is not read")
-        elif got.fault == "broken":
-            secret = record.flags & ENCRYPTED
-            why = "encrypted: its content was not read" if secret else "its packed bytes are broken"
-            self.tell("encrypted" if secret else "truncated", f"member {name[:100]!r}: {why}", local.offset)
-        elif record.crc and zlib.crc32(got.data) != record.crc:
-            self.tell("mismatch", f"member {name[:100]!r} does not match its checksum", local.offset)
+        cap = self._cap(packed.size)
+        got = unpack(self._blob, packed, cap, self._watch)
+        self._left -= spent(got.content)
+        if problem := fault_of(name, packed, got.fault, cap, local.offset):
+            self.problems.append(problem)
+        elif got.crc is not None and record.crc and got.crc != record.crc:
+            kind: Literal["encrypted", "mismatch"] = "encrypted" if record.flags & ENCRYPTED else "mismatch"
+            why = "is encrypted: its content was not read" if kind == "encrypted" else "does not match its checksum"
+            place = Place(offset=local.offset)
+            self.problems.append(Problem(kind=kind, message=f"member {name[:100]!r} {why}", place=place))
         elif record.flags & ENCRYPTED:
-            self.tell("disagreement", f"member {name[:100]!r} is said to be encrypted and is not", local.offset)
-        self._content(name, got.data)
+            self._odd(f"member {name[:100]!r} is said to be encrypted and is not", local.offset)
+        self._content(name, record, got.content)
 
-    def _content(self, name: str, data: bytes) -> None:
+    def _content(self, name: str, record: Record, content: Content) -> None:
+        place = Place(offset=record.offset)
+        if (record.attributes >> 16) & _KIND_BITS == _LINK:
+            self._links.append(name)
+            target = first(content, _HEAD).decode("utf-8", "backslashreplace")
+            self.references.append(Reference(kind="member-link", value=f"{name} -> {target}", place=place))
+            return
         if _CODE.fullmatch(name):
+            text = first(content, _CODE_TEXT).decode("utf-8", "replace")
             self.references.append(Reference(kind="torchscript", value=name))
-            self.notes.append(Note(name=f"code:{name}", text=data[:_CODE_TEXT].decode("utf-8", "replace")))
-        if name.lower().endswith(_NATIVE) or data.startswith((b"\x7fELF", b"MZ\x90\x00")):
+            self.notes.append(Note(name=f"code:{name}", text=text))
+        if name.lower().endswith(_NATIVE) or first(content, 4).startswith(_PROGRAMS):
             self.references.append(Reference(kind="native-code", value=name))
-        if data:
-            self.parts.extend(self._descend(name, data))
+        if name.endswith("/") and len(content):
+            self.problems.append(Problem(kind="mismatch", message=f"folder {name[:100]!r} has bytes", place=place))
+        if len(content):
+            self.parts.extend(self._descend(name.rstrip("/"), content))
+
+
+def _span(record: Record, local: Record | None) -> Span:
+    return record.offset, (local.data if local else record.offset) + record.packed

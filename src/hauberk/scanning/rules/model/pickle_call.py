@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from hauberk.core.card import Card
-from hauberk.scanning.allowlist import says_it_acts, standing
+from hauberk.scanning.allowlist import is_unreviewed_function, says_it_acts, standing
 from hauberk.scanning.artifact import Artifact, Call, Draft
 
 _TRACED = 5
@@ -16,8 +16,9 @@ class PickleCall:
     """Judge every call a pickle makes by what is known of the callable.
 
     What: loading the file calls a function that runs code, reaches files, processes or the network (critical); one of
-    Python's own library that no model needs, or one whose name says that it runs, loads or writes something (high); one
-    on no reviewed list (medium); or makes an object of a known framework's class without running its constructor (low).
+    Python's own library or of a tool for other work, which no model needs, a function of a reviewed framework that is
+    not among those its pickles use, or one whose name says that it runs, loads or writes something (high); one on no
+    reviewed list (medium); or makes an object of a known framework's class without running its constructor (low).
     Why: a pickle is a program; whoever wrote the file decides what runs with the rights of whoever loads it. Lists of
     bad names are always incomplete, so a callable is trusted by name or reported.
     Fix: take the file from a source you trust, or convert it to safetensors, ONNX or skops and delete the pickle.
@@ -33,6 +34,8 @@ class PickleCall:
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:
         """Yield one draft for each callable that is not known to be inert."""
+        if artifact.format == "skops_schema":
+            return  # nodes are no calls of a pickle: skops_node judges them
         for name, calls in _by_callable(artifact.calls).items():
             known = standing(name)
             if known == "dangerous":
@@ -44,7 +47,7 @@ class PickleCall:
                 )
             elif known == "foreign":
                 yield Draft(
-                    message=f"loading this file calls {_shown(calls[0])}, of Python's own library; no model needs it",
+                    message=f"loading this file calls {_shown(calls[0])}, which no model needs",
                     fix="do not load it; get the weights as safetensors from a source you trust",
                     severity="high",
                     place=calls[0].place,
@@ -52,7 +55,7 @@ class PickleCall:
                 )
             elif known != "inert":
                 only_new = known == "framework" and all(call.effect in ("new", "state") for call in calls)
-                acts = not only_new and says_it_acts(name)
+                acts = not only_new and (says_it_acts(name) or is_unreviewed_function(name))
                 yield Draft(
                     message=f"loading this file calls {_shown(calls[0])}, which is on no reviewed list",
                     fix="read what it does before loading the file, or accept the finding with a reason",

@@ -1,0 +1,102 @@
+"""YAML that travels with a model: tags that make objects, targets to instantiate, keras configurations, templates."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+import yaml
+
+from hauberk.core.card import Card
+from hauberk.core.errors import LimitExceeded
+from hauberk.core.limits import Limits
+from hauberk.scanning.artifact import Artifact, Blob, Descend, Lookup, Place, Problem
+from hauberk.scanning.settings_facts import SettingsFacts
+from hauberk.scanning.settings_pairs import entries
+from hauberk.scanning.text import is_text, read_text
+from hauberk.scanning.watch import Watch
+from hauberk.scanning.yaml_trees import YamlTrees
+
+_ENDINGS = (".yaml", ".yml", ".hyperparams")
+_WORTH_READING = re.compile(
+    r"!|_target_?[\"']?\s*:|[\"']?class_name|chat_template|\{\{|\{%|%TAG|\\[xu]\d|py/(?:object|reduce|repr)|auto_map"
+)
+_TAG = re.compile(r"(?:!!|!<tag:yaml\.org,2002:)python/([a-z]+(?:/[a-z]+)?):([\w.]+)")
+_BOMB = 5_000
+
+
+class YamlSettings:
+    """Parse YAML event by event; no tag is built, no alias is copied."""
+
+    card: ClassVar[Card] = Card(
+        title="YAML settings",
+        summary="Python tags, Hydra targets, keras configurations and templates in YAML files.",
+        paper="YAML 1.1; PyYAML constructors; Hydra instantiate; CVE-2020-14343; CVE-2025-23304",
+        suffixes=(".yaml", ".yml"),
+        begins=("!!", "%YAML", "%TAG", "---", "!<"),
+    )
+
+    def sniff(self, blob: Blob) -> bool:
+        """Accept the endings, or text that begins as YAML does or names a Python tag early."""
+        if not is_text(blob.head):
+            return False
+        return blob.name.endswith(_ENDINGS) or blob.head.startswith(
+            (b"!!", b"%YAML", b"%TAG", b"!<", b"---\n", b"--- ")
+        )
+
+    def parse(self, blob: Blob, limits: Limits, descend: Descend) -> Artifact:
+        """Read all documents; what stands before a fault is judged too."""
+        read = read_text(blob, limits)
+        facts = SettingsFacts()
+        if _WORTH_READING.search(read.text):
+            _gather(read.text, limits, facts)
+            facts.locate(read.text)
+        parts = [part for payload in facts.payloads for part in descend(payload.name, payload.data)]
+        return Artifact(
+            path=blob.path,
+            part=blob.part,
+            format="yaml_settings",
+            size=blob.size,
+            digest=read.digest,
+            lookups=tuple(facts.lookups),
+            references=tuple(facts.references),
+            notes=tuple(facts.notes),
+            problems=tuple(facts.problems),
+            parts=tuple(parts),
+        )
+
+
+def _gather(text: str, limits: Limits, facts: SettingsFacts) -> None:
+    watch = Watch(limits)
+    trees = YamlTrees(text, watch)
+    try:
+        trees.read()
+    except yaml.YAMLError:
+        facts.lookups.extend(_named_beyond(text, {fact.place.line for fact in trees.lookups}))
+    except LimitExceeded as error:
+        facts.problems.append(Problem(kind="limit", message=error.what))
+    facts.lookups.extend(trees.lookups)
+    try:
+        for document in trees.documents:
+            for entry in entries(document, watch):
+                facts.take(entry)
+    except LimitExceeded as error:
+        facts.problems.append(Problem(kind="limit", message=error.what))
+    if trees.aliases > _BOMB:
+        facts.problems.append(
+            Problem(kind="malformed", message=f"{trees.aliases} aliases: loaders may grow without end")
+        )
+
+
+def _named_beyond(text: str, seen: set[int | None]) -> list[Lookup]:
+    """Find tags behind the place where the text stops being YAML: another reader may go on."""
+    found: list[Lookup] = []
+    for match in _TAG.finditer(text):
+        line = text.count("\n", 0, match.start()) + 1 if len(found) < 50 else None
+        if line is None:
+            break
+        if line not in seen:
+            module, _, name = match.group(2).rpartition(".")
+            place = Place(line=line)
+            found.append(Lookup(kind="yaml", module=module, name=name, verb=match.group(1), place=place))
+    return found
