@@ -48,6 +48,14 @@ def is_login(text: str) -> bool:
     return bool(name and colon and len(password) >= 6 and plain.isascii() and plain.decode().isprintable())
 
 
+def unwrapped(text: str) -> str:
+    """Return the text that base64 spells; "" where it spells none."""
+    try:
+        return base64.b64decode("".join(text.split()), validate=True).decode()
+    except (ValueError, binascii.Error):
+        return ""
+
+
 def _decoded(text: str) -> bytes:
     """Decode base64 of either alphabet; b"" where it is none."""
     plain = text.replace("+", "-").replace("/", "_").rstrip("=")

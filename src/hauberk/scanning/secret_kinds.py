@@ -80,11 +80,11 @@ _MODEL = "model_provider"
 _CLOUD = "cloud"
 _DEV = "development"
 _MODELS = (
-    _is("OpenAI key", _MODEL, "sk-", r"sk-(?:proj|svcacct|admin)-[\w-]{40,200}"),
+    _is("OpenAI key", _MODEL, "sk-", r"sk-(?:proj|svcacct|admin)-[\w-]{20,200}"),
     _is("OpenAI key", _MODEL, "T3BlbkFJ", r"sk-[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20}", lead=23),
     _is("OpenAI key", _MODEL, "sk-", r"sk-[A-Za-z0-9]{48}"),
     _is("DeepSeek key", _MODEL, "sk-", r"sk-[0-9a-f]{32}"),
-    _is("Anthropic key", _MODEL, "sk-", r"sk-ant-(?:api|admin|sid|oat|ort)\d{2}-[A-Za-z0-9_-]{80,120}"),
+    _is("Anthropic key", _MODEL, "sk-", r"sk-ant-(?:[a-z]{3,5}\d{2}-)?[A-Za-z0-9_-]{24,120}"),
     _is("Hugging Face token", _MODEL, "hf_ api_org_", r"(?:hf|api_org)_[A-Za-z0-9]{34,40}"),
     _is("Replicate token", _MODEL, "r8_", r"r8_[A-Za-z0-9]{37}"),
     _is("Groq key", _MODEL, "gsk_", r"gsk_[A-Za-z0-9]{52}"),
@@ -98,7 +98,7 @@ _MODELS = (
     _is("Langfuse key", _MODEL, "sk-", rf"sk-lf-{_UUID}"),
     _is("LlamaCloud key", _MODEL, "llx-", r"llx-[A-Za-z0-9]{48}"),
     _is("Voyage key", _MODEL, "pa-", r"pa-[A-Za-z0-9_-]{43}", 4.0),
-    _is("Google API key", _MODEL, "AIza", r"AIza[0-9A-Za-z_-]{35}"),
+    _is("Google API key", _MODEL, "AIza", r"AIza[0-9A-Za-z_-]{33,39}"),
     _is("Together key", _MODEL, "tgp_v1_", r"tgp_v1_[A-Za-z0-9_-]{43}"),
     _is("Fireworks key", _MODEL, "fw_", r"fw_[A-Za-z0-9]{22,24}", 3.5),
     _is("Cerebras key", _MODEL, "csk-", r"csk-[a-z0-9]{48}"),
@@ -129,7 +129,7 @@ _MODELS = (
     _near("Exa key", _MODEL, "exa_api", _UUID),
 )  # fmt: skip
 _CLOUDS = (
-    _is("AWS access key", _CLOUD, "AKIA ASIA ABIA ACCA", r"A(?:KIA|SIA|BIA|CCA)[A-Z2-7]{16}"),
+    _is("AWS access key", _CLOUD, "AKIA ASIA ABIA ACCA", r"A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{16}"),
     _near("AWS secret key", _CLOUD, "aws_secret secret_access_key secretaccesskey", r"[A-Za-z0-9+/]{40}", 4.0),
     _raw("AWS Bedrock key", _CLOUD, "ABSK", r"(?<![\w+/])(ABSK[A-Za-z0-9+/]{109,269}={0,2})(?![\w+/=])", 4.0),
     _raw("Azure storage key", _CLOUD, "AccountKey=", r"AccountKey=([A-Za-z0-9+/]{86}==)", 4.0),
@@ -173,7 +173,7 @@ _DEVELOPMENT = (
     _raw("Discord token", _DEV, "discord|Discord|DISCORD",
          rf"(?i:discord)[^\n]{{0,120}}?{_WORD}([MNO][\w-]{{22,27}}\.[\w-]{{6}}\.[\w-]{{27,40}}){_END}", 4.0, is_bot_token),
     _is("Telegram token", _DEV, ":AA", r"\d{8,10}:AA[A-Za-z0-9_-]{32,34}", 4.0, lead=10),
-    _is("Stripe key", _DEV, "sk_live_ rk_live_ whsec_", r"[sr]k_live_[0-9A-Za-z]{24,120}|whsec_[A-Za-z0-9+/]{32,64}"),
+    _is("Stripe key", _DEV, "sk_live_ rk_live_ whsec_", r"[sr]k_live_[0-9A-Za-z]{16,120}|whsec_[A-Za-z0-9+/]{32,64}"),
     _is("Twilio key", _DEV, "SK", r"SK[0-9a-f]{32}"),
     _near("Twilio token", _DEV, "twilio", r"[0-9a-f]{32}"),
     _is("SendGrid key", _DEV, "SG.", r"SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"),

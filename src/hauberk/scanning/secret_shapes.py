@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from hauberk.scanning.secret_checks import unwrapped
+
 _STEMS = ("key", "token", "secret", "pass", "pwd", "credential", "bearer")
 _OWNER = re.compile(
     r"(?i)(?:api|secret|access|auth|client|service|account|db|database|priv|private|master|encryption|signing|session|jwt"
@@ -23,6 +25,7 @@ _QUOTED = re.compile(
     rf"(?:\w{{1,30}}\(\s{{0,4}})?[bruBRU]{{0,2}}[\"']({_VALUE})[\"']"
 )
 _DEFAULT = re.compile(rf"[\"']\s{{0,4}},\s{{0,4}}(?:default\s{{0,2}}=\s{{0,2}})?[\"']({_VALUE})[\"']")
+_CALL_BEFORE = re.compile(r"\w\(\s{0,4}[\"'][\w.-]{0,40}\Z")
 """`os.getenv("API_KEY", "value")`: the value that counts where nothing else is set."""
 _BARE = re.compile(r"[ \t]{0,4}[:=][ \t]{0,4}([^\s\"'#,;]{6,200})[ \t]{0,20}(?=\n|\Z|#)")
 _BARE_BEFORE = re.compile(r"(?:\A|\n)[ \t]{0,20}(?:export |set |ENV |ARG |- )?[\w.-]{0,40}\Z")
@@ -40,14 +43,14 @@ _PLACEHOLDER = re.compile(
     r"|none|null|undefined|not.?(?:set|needed|required|used|a.?real)|^empty|^mock|^(?:unit|integration)?[_-]?test(?:ing)?[_-]"
     r"|(?:test|my|some|the|super|demo|default|local|dev|any|no|bad|wrong|invalid|random)[_-]?(?:secret|key|token|pass(?:word|wd)?)"
     r"|^(?:test|demo|dev|local)|<|\$\{|\$\(|\{\{|\}\}|\{\w*\}|%\(|%s|^\$|^!|^@|^#|\$[A-Z_]+$"
-    r"|password|passwd|secret|s3cret|hunter2|correct.?horse|tiger|deadbeef|0{6,}|1234567|abcdefg|qwerty|letmein|foobar|lorem"
+    r"|password|passwd|secret|s3cret|hunter2|correct.?horse|tiger|deadbeef|0{6,}|Eby8vdM02xNO|1234567|abcdefg|qwerty|letmein|foobar|lorem"
 )  # fmt: skip
 _STAND_IN = re.compile(
-    r"(?i)x{5,}|\*{3,}|\.{3,}|example|placeholder|your[_-]?|change_?me|redacted|dummy|fake|not-?a?-?real"
+    r"(?i)x{5,}|\*{3,}|\.{3,}|example|placeholder|your[_-]?|change_?me|redacted|dummy|fake|not-?a?-?real|Eby8vdM02xNO"
 )
 _SHAPE = re.compile(r"[A-Za-z0-9+/_=.~!@%^&*#$?|:;,-]+")
 _NOT_SECRET = re.compile(
-    r"(?:[a-z]+[._:/-])*[a-z]+|[A-Z_]+|\d+|[a-z]+://.*|/.*|\./.*|~/.*|[\w./-]*\.(?:json|pem|key|txt|py|ya?ml|env|com|org|io|crt)"
+    r"(?:[a-z]+[._:/-])*[a-z]+|[A-Z]+(?:_[A-Z0-9]+)*_?|\d+|[a-z]+://.*|/.*|\./.*|~/.*|[\w./-]*\.(?:json|pem|key|txt|py|ya?ml|env|com|org|io|crt)"
     r"|\w+(?:\.\w+)+\(?.*|[\w.]+[(\[].*|sha\d+[:-].*|.*(?:::|\?\.).*|arn:.*|(?:secret|vault|op|ssm|env|file|gcp|aws|sm|ref)[+:].*"
     r"|(?:[A-Za-z]+[_-])+[A-Za-z]+|[A-Z][a-z]+(?:[A-Z][a-z]+)*|[a-z]+(?:[A-Z][a-z]+)+"
 )
@@ -128,9 +131,9 @@ def _assigned(text: str, start: int, stem: str, code: bool) -> Named | None:
     end = name.end() if name is not None else start
     if name is None or (stem == "key" and _OWNER.search(text[max(0, start - 15) : start]) is None):
         return None
-    value = _QUOTED.match(text, end) or _DEFAULT.match(text, end)
-    quoted = value is not None
     before = text[max(0, start - 64) : start]
+    value = _QUOTED.match(text, end) or (_DEFAULT.match(text, end) if _CALL_BEFORE.search(before) else None)
+    quoted = value is not None
     if value is None and _FLAG_BEFORE.search(before):
         value = _FLAG.match(text, end)
     if value is None and not code and _BARE_BEFORE.search(before if start > 64 else "\n" + before):
@@ -145,7 +148,7 @@ def _looks_random(value: str, password: bool, quoted: bool) -> bool:
     """Tell a secret from a word, a name, a path, a call and a placeholder."""
     if _SHAPE.fullmatch(value) is None or _PLACEHOLDER.search(value) or _NOT_SECRET.fullmatch(value):
         return False
-    if _sequential(value) > _SEQUENTIAL_SHARE * len(value):
+    if _sequential(value) > _SEQUENTIAL_SHARE * len(value) or _PLACEHOLDER.search(unwrapped(value)):
         return False
     digits, letters = any(char.isdigit() for char in value), any(char.isalpha() for char in value)
     symbols = any(char in "!@#$%^&*+=~" for char in value)

@@ -11,10 +11,13 @@ from hauberk.scanning.secret_drafts import secret_drafts
 
 
 class Cloud:
-    """Find keys of AWS, Azure, Databricks and DigitalOcean.
+    """Find keys of AWS, Azure, Google, Databricks, DigitalOcean, Cloudflare, Vault and other clouds.
 
-    Such a key often opens the training data and the model store. Revoke it, look at the account's log, and use a role
-    bound to the machine instead.
+    What: an access key, a storage key, a signed address or a client's secret as text.
+    Why: it often opens the training data and the model store.
+    Bad: `aws_secret_access_key = …` beside the code.
+    Good: a role bound to the machine or the pipeline.
+    Fix: revoke it, and look at the account's log.
     """
 
     card: ClassVar[Card] = Card(

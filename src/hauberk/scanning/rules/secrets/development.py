@@ -11,10 +11,14 @@ from hauberk.scanning.secret_drafts import secret_drafts
 
 
 class Development:
-    """Find tokens of GitHub, GitLab, npm, PyPI, Docker Hub, Slack, Stripe and SendGrid, by checksum where it is public.
+    """Find tokens of code hosts, package indexes, messengers and payment, by checksum where it is public.
 
-    A stolen publishing token turns your package into someone else's malware. Revoke it and publish from short-lived
-    identities (trusted publishing).
+    What: a token of GitHub, GitLab, npm, PyPI, Docker Hub, Slack, Discord, Telegram, Stripe, SendGrid, … as text, or a
+    login in base64. One whose checksum fails is reported with low confidence.
+    Why: a stolen publishing token turns your package into someone else's malware.
+    Bad: `twine upload -p pypi-…`.
+    Good: trusted publishing, with identities that last minutes.
+    Fix: revoke it.
     """
 
     card: ClassVar[Card] = Card(

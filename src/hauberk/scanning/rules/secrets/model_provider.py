@@ -11,10 +11,14 @@ from hauberk.scanning.secret_drafts import secret_drafts
 
 
 class ModelProvider:
-    """Find keys of OpenAI, Anthropic, Hugging Face, Cohere, Replicate, Google, Weights & Biases, Pinecone and others.
+    """Find keys of some forty providers of models, vector stores and trackers, by prefix, length and alphabet.
 
-    Whoever reads the repository, the notebook's output or the image spends your money, reads your prompts and replaces
-    your models. Revoke the key: history keeps it even after it is deleted from the file.
+    What: a key of OpenAI, Anthropic, Hugging Face, Google, Groq, Replicate, Pinecone, Weights & Biases, … as text.
+    Why: whoever reads the repository, a notebook's output or an image spends your money, reads your prompts and
+    replaces your models.
+    Bad: `client = OpenAI(api_key="sk-…")`.
+    Good: `client = OpenAI()`, with OPENAI_API_KEY in the environment.
+    Fix: revoke it; history keeps it even after it is deleted from the file (`hauberk scan --history`).
     """
 
     card: ClassVar[Card] = Card(

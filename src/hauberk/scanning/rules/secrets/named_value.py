@@ -11,9 +11,13 @@ from hauberk.scanning.secret_drafts import secret_drafts
 
 
 class NamedValue:
-    """Find literal values that their name calls a key, token or password, and passwords inside addresses.
+    """Find values that their name calls a key, token or password; passwords in addresses, .netrc and command lines.
 
-    The provider is not known, so it may be harmless; placeholders, references and words are left out.
+    What: `db_password = "…"`, `--api-key …`, `curl -u name:…`, `postgres://user:…@host`.
+    Why: it works for whoever reads the file. The provider is not known, so it may be harmless.
+    Bad: `url = "postgres://ml:Tr0ub4dor@db/prod"`.
+    Good: `url = os.environ["DATABASE_URL"]`.
+    Fix: change it, and take it from the environment. Placeholders, references, words and test values are left out.
     """
 
     card: ClassVar[Card] = Card(

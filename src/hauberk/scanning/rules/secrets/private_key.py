@@ -11,9 +11,13 @@ from hauberk.scanning.secret_drafts import secret_drafts
 
 
 class PrivateKey:
-    """Find PEM, OpenSSH and PGP private keys, service accounts' too.
+    """Find private keys of PEM, OpenSSH, PGP, PuTTY and age, service accounts' too.
 
-    Whoever has it is you: signs models, opens servers. Replace the pair and keep private keys in a secret store.
+    What: the body of a private key.
+    Why: whoever has it is you: signs models, opens servers.
+    Bad: `service-account.json` in the repository.
+    Good: workload identity; a key in a secret store.
+    Fix: replace the pair.
     """
 
     card: ClassVar[Card] = Card(

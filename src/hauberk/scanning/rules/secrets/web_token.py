@@ -11,9 +11,13 @@ from hauberk.scanning.secret_drafts import secret_drafts
 
 
 class WebToken:
-    """Find JSON web tokens whose header decodes.
+    """Find JSON web tokens whose header decodes to a signing algorithm.
 
-    A token in a file works for whoever reads it until it expires, and some never do. Revoke it at its issuer.
+    What: a signed token as text; textbook examples and unsigned ones are left out.
+    Why: it works for whoever reads it until it expires, and some never do.
+    Bad: `Authorization: Bearer eyJ…` in a notebook.
+    Good: a token asked for when it is needed.
+    Fix: revoke it at its issuer.
     """
 
     card: ClassVar[Card] = Card(
