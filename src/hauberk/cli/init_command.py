@@ -1,4 +1,4 @@
-"""`hauberk init`: look at the project, write hauberk.toml."""
+"""`hauberk init`: look at the project, write hauberk.toml, or hardened deployment files."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import click
 
 @click.command("init")
 @click.argument("folder", type=click.Path(file_okay=False), default=".")
-@click.option("--force", is_flag=True, help="Replace a hauberk.toml that is there.")
+@click.option("--force", is_flag=True, help="Replace files that are there.")
+@click.option("--deploy", is_flag=True, help="Write hardened deployment files to deploy/ instead.")
 @click.option("--dry-run", is_flag=True, help="Print what would be written, write nothing.")
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
-def command(folder: str, force: bool, dry_run: bool, quiet: bool) -> None:
+def command(folder: str, force: bool, deploy: bool, dry_run: bool, quiet: bool) -> None:
     """Look at FOLDER and write a commented hauberk.toml.
 
     File names, table headers and source text are read; nothing is imported, loaded or run.
@@ -20,7 +21,11 @@ def command(folder: str, force: bool, dry_run: bool, quiet: bool) -> None:
     \b
     hauberk init             this folder
     hauberk init --dry-run   only show what it would write
+    hauberk init --deploy    Dockerfile, Compose, Kubernetes and seccomp: no root, read-only, bounded, no way out
     """
+    if deploy:
+        _deploy(Path(folder), force=force, dry_run=dry_run, quiet=quiet)
+        return
     from hauberk.api.initialising import init, look, propose
 
     found = look(Path(folder))
@@ -35,3 +40,19 @@ def command(folder: str, force: bool, dry_run: bool, quiet: bool) -> None:
         names = getattr(found, kind)
         click.echo(f"  {kind:<13} {', '.join(names[:4]) + (' …' if len(names) > 4 else '') if names else 'none found'}")
     click.echo("Read it, mend what is marked ←, then run `hauberk check`.")
+
+
+def _deploy(folder: Path, *, force: bool, dry_run: bool, quiet: bool) -> None:
+    """Write deployment files, or show them."""
+    from hauberk.api.deploying import deploy, render
+    from hauberk.api.initialising import look
+
+    if dry_run:
+        for name, text in render(folder, look(folder)).items():
+            click.echo(f"# ---- deploy/{name}\n{text}")
+        return
+    written = deploy(folder, force=force)
+    if not quiet:
+        for path in written.paths:
+            click.echo(f"wrote {path}")
+        click.echo(f"Mend the {written.todo} places marked ←: digests first; nothing starts before that.")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, ClassVar, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -15,6 +15,10 @@ from hauberk.core.card import Card
 from hauberk.core.evidence import Confidence, Severity
 from hauberk.core.limits import Limits
 from hauberk.scanning.stretch import Content
+
+if TYPE_CHECKING:
+    from hauberk.scanning.containers import Container
+    from hauberk.scanning.document_tree import Document
 
 
 class Place(NamedTuple):
@@ -147,6 +151,7 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     """One file, or one member of it. parts: nested artifacts, parsed by whichever formats accept them.
 
     path: relative to the scanned root, POSIX. part: member names joined by "!", empty for the file itself.
+    containers: what a deployment file runs; documents: its trees, for what is no container.
     format: the name of the format that read it. digest: "sha256:…" of the bytes, empty where a limit forbade reading
     them.
     """
@@ -163,6 +168,8 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     lookups: tuple[Lookup, ...] = ()
     requirements: tuple[Requirement, ...] = ()
     instructions: tuple[Instruction, ...] = ()
+    containers: tuple[Container, ...] = ()
+    documents: tuple[Document, ...] = ()
     notes: tuple[Note, ...] = ()
     problems: tuple[Problem, ...] = ()
     source: Source | None = None

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+MOST_BYTES = 1 << 20
+"""Of a build file or script: nobody writes a longer one by hand, and every rule reads all of it."""
+
 
 class Line(NamedTuple):
     """A logical line. number, last: its first and last physical line, 1-based."""

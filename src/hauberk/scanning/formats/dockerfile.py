@@ -10,9 +10,10 @@ from typing import ClassVar
 import msgspec
 
 from hauberk.core.card import Card
+from hauberk.core.errors import LimitExceeded
 from hauberk.core.limits import Limits
 from hauberk.scanning.artifact import Artifact, Blob, Descend, Instruction, Place, Problem
-from hauberk.scanning.shell_lines import logical_lines
+from hauberk.scanning.shell_lines import MOST_BYTES, logical_lines
 from hauberk.scanning.text import read_text
 
 _NAME = re.compile(r"(.*[._-])?(dockerfile|containerfile)([._-].*)?")
@@ -43,6 +44,8 @@ class Dockerfile:
 
     def parse(self, blob: Blob, limits: Limits, descend: Descend) -> Artifact:  # noqa: ARG002 - stages are no files
         """Read every instruction."""
+        if blob.size > MOST_BYTES:
+            raise LimitExceeded(f"{blob.size} bytes are more than the {MOST_BYTES} of a Dockerfile", fix="look by hand")
         read = read_text(blob, limits)
         directive = _ESCAPE.match(read.text)
         text, documents = _cut_heredocs(read.text)

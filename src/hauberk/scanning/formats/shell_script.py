@@ -6,9 +6,10 @@ import re
 from typing import ClassVar
 
 from hauberk.core.card import Card
+from hauberk.core.errors import LimitExceeded
 from hauberk.core.limits import Limits
 from hauberk.scanning.artifact import Artifact, Blob, Descend, Instruction, Place
-from hauberk.scanning.shell_lines import logical_lines
+from hauberk.scanning.shell_lines import MOST_BYTES, logical_lines
 from hauberk.scanning.text import read_text
 
 _SHEBANG = re.compile(rb"#![^\n]*/(?:env )?(?:ba|da|z|k)?sh\b")
@@ -29,6 +30,8 @@ class ShellScript:
 
     def parse(self, blob: Blob, limits: Limits, descend: Descend) -> Artifact:  # noqa: ARG002 - no parts
         """Read every logical line."""
+        if blob.size > MOST_BYTES:
+            raise LimitExceeded(f"{blob.size} bytes are more than the {MOST_BYTES} of a script", fix="look by hand")
         read = read_text(blob, limits)
         instructions = tuple(
             Instruction(keyword="RUN", value=line.text, place=Place(line=line.number, end_line=line.last))

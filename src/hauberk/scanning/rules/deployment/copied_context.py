@@ -25,6 +25,7 @@ class CopiedContext:
         paper="CWE-538",
         threats=("CWE-538",),
         severity="info",
+        reads=("instructions",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:

@@ -25,6 +25,7 @@ class RemoteAdd:
         paper="CWE-494; MITRE ATLAS AML.T0010",
         threats=("CWE-494", "AML.T0010"),
         severity="medium",
+        reads=("instructions",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:

@@ -17,10 +17,13 @@ _PINNED = re.compile(r"--code[-_]revision[ =][0-9a-f]{40}\b")
 
 
 class RemoteCode:
-    """Find `--trust-remote-code` and its variables in commands.
+    """Find `--trust-remote-code` and its variables in commands, variables and settings.
 
-    The model's repository then decides what runs in the container. Serve a model whose class is in the server, or pin
-    and read the code.
+    What: the model's repository decides what runs in the container.
+    Why: whoever may push to it runs code there with the server's keys.
+    Bad: `vllm serve org/model --trust-remote-code`.
+    Good: a model whose class is in the server; `--code-revision` with a commit that somebody has read.
+    Fix: drop the flag.
     """
 
     card: ClassVar[Card] = Card(
@@ -29,12 +32,13 @@ class RemoteCode:
         paper="CWE-829; OWASP LLM03; MITRE ATLAS AML.T0010.001",
         threats=("CWE-829", "OWASP-LLM03", "AML.T0010.001"),
         severity="high",
+        reads=("instructions",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:
         """Judge every command and variable."""
         for item in artifact.instructions:
-            if item.keyword in (*COMMANDS, "ENV") and _TRUST.search(item.value):
+            if item.keyword in (*COMMANDS, "ENV", "SETTING") and _TRUST.search(item.value):
                 yield Draft(
                     message="the server runs Python files of the model's repository",
                     fix="drop --trust-remote-code, or pin --revision and --code-revision to commits you have read",

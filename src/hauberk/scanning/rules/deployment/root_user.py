@@ -8,13 +8,17 @@ from typing import ClassVar
 from hauberk.core.card import Card
 from hauberk.scanning.artifact import Artifact, Draft, Instruction
 from hauberk.scanning.build_instructions import image_of
+from hauberk.scanning.containers import Container
 
 
 class RootUser:
-    """Find images whose last stage never leaves root.
+    """Find images whose last stage never leaves root, and containers started as root.
 
-    Whoever takes over the model server, by a pickle or a prompt, then owns the container and everything mounted into
-    it. Make a user and switch to it: `RUN useradd app` and `USER app`.
+    What: no USER, `USER root`, `user: root`, `runAsUser: 0`, no `runAsNonRoot`.
+    Why: whoever takes over the model server, by a pickle or a prompt, owns the container and what is mounted into it.
+    Bad: `FROM python` and `CMD python serve.py`.
+    Good: `RUN useradd app` and `USER app`; `runAsNonRoot: true`.
+    Fix: make a user and switch to it before CMD.
     """
 
     card: ClassVar[Card] = Card(
@@ -23,10 +27,13 @@ class RootUser:
         paper="CWE-250; CIS Docker Benchmark 4.1",
         threats=("CWE-250",),
         severity="medium",
+        reads=("instructions", "containers"),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:
-        """Judge the last stage, following stages it is built from."""
+        """Judge the last stage, following stages it is built from; of other files each container."""
+        for container in artifact.containers:
+            yield from _judge_container(container)
         if artifact.format != "dockerfile":
             return
         bases = {item.stage: item for item in artifact.instructions if item.keyword == "FROM"}
@@ -50,6 +57,23 @@ class RootUser:
                 fix="make a user and switch to it before CMD",
                 place=last.place,
             )
+
+
+def _judge_container(container: Container) -> Iterator[Draft]:
+    if container.user.split(":")[0] in ("root", "0"):
+        yield Draft(
+            message=f"{container.owner} runs as root",
+            fix="give it a user without privileges",
+            severity="low" if container.task else "medium",
+            place=container.place,
+        )
+    elif container.system == "kubernetes" and container.non_root is not True and not container.user and container.image:
+        yield Draft(
+            message=f"{container.owner} may run as root: runAsNonRoot is not set",
+            fix="set runAsNonRoot: true and runAsUser",
+            severity="low",
+            place=container.place,
+        )
 
 
 def _judge(user: Instruction) -> Iterator[Draft]:

@@ -8,18 +8,22 @@ from typing import ClassVar
 
 from hauberk.core.card import Card
 from hauberk.scanning.artifact import Artifact, Draft
+from hauberk.scanning.build_instructions import secret_name, stand_in
 
-_NAME = re.compile(r"(?i)(.*_)?(api_?key|apikey|secret|secret_key|access_key|token|password|passwd|credentials?|auth)")
-_HARMLESS = re.compile(r"(?i)(.*_)?(eos|bos|pad|unk|max|min|num|stop)_token")
-_REFERENCE = re.compile(r"(?i)^\$|^/|\.(json|pem|txt)$|^(false|true|none|null|changeme|placeholder|your.*|<.*|xxx.*)$")
-_SHORTEST = 6
+_KEY_FILE = re.compile(
+    r"(?:^|[\s/\"])(?:\.env(?:\.prod\w*)?|id_(?:rsa|ed25519|ecdsa)|\.netrc|\.pypirc|\.npmrc|\.aws/?|\.ssh/?|kaggle\.json"
+    r"|[\w-]*service[_-]account[\w-]*\.json|credentials\.json)[\"\s,]"
+)
 
 
 class SecretInImage:
-    """Find ENV and ARG that carry keys, tokens or passwords.
+    """Find ENV and ARG that carry keys, tokens or passwords, and files of keys copied into the image.
 
-    Every layer and its history stay readable for whoever can pull the image. Give secrets to a build with
-    `RUN --mount=type=secret`, and to a container when it starts.
+    What: a secret in a layer.
+    Why: every layer and its history stay readable for whoever can pull the image.
+    Bad: `ENV HF_TOKEN=hf_…`, `COPY .env /app`.
+    Good: `RUN --mount=type=secret,id=hf …`; a variable given when the container starts.
+    Fix: revoke it, and give it to the build as a secret mount.
     """
 
     card: ClassVar[Card] = Card(
@@ -28,15 +32,22 @@ class SecretInImage:
         paper="CWE-798, CWE-538; OWASP LLM02",
         threats=("CWE-798", "CWE-538", "OWASP-LLM02"),
         severity="high",
+        reads=("instructions",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:
         """Judge every variable by name and value."""
+        if artifact.format != "dockerfile":
+            return
         for item in artifact.instructions:
-            if item.keyword not in ("ENV", "ARG") or artifact.format != "dockerfile":
+            if item.keyword in ("COPY", "ADD") and "--from=" not in item.value and _KEY_FILE.search(item.value):
+                yield Draft(
+                    message="a file of keys is copied into the image", fix="mount it when it starts", place=item.place
+                )
+            if item.keyword not in ("ENV", "ARG"):
                 continue
             name, _, value = item.value.partition("=")
-            if _NAME.fullmatch(name.strip()) is None or _HARMLESS.fullmatch(name.strip()):
+            if not secret_name(name):
                 continue
             if not value and item.keyword == "ARG":
                 yield Draft(
@@ -45,9 +56,9 @@ class SecretInImage:
                     severity="low",
                     place=item.place,
                 )
-            elif len(value) >= _SHORTEST and not _REFERENCE.search(value):
+            elif not stand_in(value):
                 yield Draft(
-                    message=f"{item.keyword} {name} holds {value[:4]}… in every copy of the image",
+                    message=f"{item.keyword} {name} holds {value[:2]}… in every copy of the image",
                     fix="revoke it; give it to the build with RUN --mount=type=secret, to the container at start",
                     place=item.place,
                 )

@@ -11,10 +11,13 @@ from hauberk.scanning.build_instructions import image_of
 
 
 class UnpinnedBase:
-    """Find base images without a tag, with `latest`, or without a digest.
+    """Find images without a tag, with `latest`, or without a digest: of builds, services, pods and pipelines.
 
-    Tomorrow's build then holds another Python, another CUDA or another owner's code. Pin a version, better a digest:
-    `FROM python:3.12-slim@sha256:…`.
+    What: an image named by what its owner may move.
+    Why: tomorrow's start holds another Python, another CUDA or another owner's code.
+    Bad: `FROM python:latest`, `image: vllm/vllm-openai`.
+    Good: `FROM python:3.12-slim@sha256:…`.
+    Fix: pin a version and its digest; let a bot propose new ones.
     """
 
     card: ClassVar[Card] = Card(
@@ -23,23 +26,25 @@ class UnpinnedBase:
         paper="CWE-1357; CIS Docker Benchmark 4.2",
         threats=("CWE-1357", "AML.T0010"),
         severity="medium",
+        reads=("instructions",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:
         """Judge every FROM."""
         stages: set[str] = set()
         for item in artifact.instructions:
-            if item.keyword != "FROM":
+            if item.keyword not in ("FROM", "IMAGE"):
                 continue
             image = image_of(item.value)
             known = image.lower() in stages or image == "scratch" or "$" in image or not image
+            what = "base image" if item.keyword == "FROM" else "image"
             stages.add(item.stage)
             if known or "@sha256:" in image:
                 continue
             tag = image.rsplit("/", 1)[-1].partition(":")[2]
             moving = tag in ("", "latest", "nightly", "main", "master", "edge", "dev")
             yield Draft(
-                message=f"the base image {image} "
+                message=f"the {what} {image} "
                 + ("moves with every release" if moving else "is not pinned to a digest"),
                 fix="pin a version and its digest: image:version@sha256:…",
                 severity="medium" if moving else "info",

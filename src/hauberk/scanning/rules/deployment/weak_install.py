@@ -11,7 +11,7 @@ from hauberk.core.evidence import Severity
 from hauberk.scanning.artifact import Artifact, Draft
 from hauberk.scanning.build_instructions import COMMANDS
 
-_PIP = r"\b(?:pip3?|uv|python[\d.]*\s+-m\s+pip)\b[^;&|\n]*"
+_PIP = r"\b(?:pip3?|uv|python[\d.]*\s+-m\s+pip)\b[^;&|\n]{0,500}"
 _WEAK: tuple[tuple[re.Pattern[str], str, str, Severity], ...] = (
     (
         re.compile(rf"{_PIP}--trusted-host|\bPIP_TRUSTED_HOST="),
@@ -35,7 +35,7 @@ _WEAK: tuple[tuple[re.Pattern[str], str, str, Severity], ...] = (
     ),
     (
         re.compile(
-            r"\bcurl\b[^|;&\n]*\s(?:-k|--insecure|-[a-zA-Z]*k[a-zA-Z]*)\s|\bwget\b[^|;&\n]*--no-check-certificate"
+            r"\bcurl\b[^|;&\n]{0,500}\s(?:-k|--insecure|-[a-zA-Z]*k[a-zA-Z]*)\s|\bwget\b[^|;&\n]{0,500}--no-check-certificate"
             r"|http\.sslVerify[ =]\"?false|GIT_SSL_NO_VERIFY=[\"']?(?:1|true)"
         ),
         "a download does not check who answers",
@@ -60,6 +60,7 @@ class WeakInstall:
         paper="CWE-295, CWE-427, CWE-494; MITRE ATLAS AML.T0010.001",
         threats=("CWE-494", "CWE-427", "CWE-295", "AML.T0010"),
         severity="medium",
+        reads=("instructions",),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:
