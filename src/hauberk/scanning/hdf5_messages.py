@@ -149,7 +149,7 @@ def virtual_sources(records: Records, raw: bytes, watch: Watch) -> Iterator[str]
 
 
 def _file_names(records: Records, listed: bytes, watch: Watch) -> Iterator[str]:
-    """Read the names in a list of mappings (VII.A); behind the first, whose selections have many forms, sweep for more."""
+    """Read the names in a list of mappings (VII.A); selections have many forms, so behind the first sweep for more."""
     entries = records.length(listed, 1)
     place = 1 + records.long
     if not entries:

@@ -13,13 +13,14 @@ from hauberk.scanning.marshal_code import described
 from hauberk.scanning.settings_pairs import Entry, Pairs, Path, Tree, shortened, worded
 
 _PATH_KEYS = frozenset(
-    """vocabulary idf_weights filepath file_path filename file_name path file url origin uri fname cache_dir weights_path
-    backup_dir log_dir vocabulary_path merges vocabulary_file proto asset asset_path model_path saved_model_path
-    export_dir weights_file""".split()  # noqa: SIM905
+    """vocabulary idf_weights filepath file_path filename file_name path file url origin uri fname cache_dir
+    weights_path backup_dir log_dir vocabulary_path merges vocabulary_file proto asset asset_path model_path
+    saved_model_path export_dir weights_file""".split()  # noqa: SIM905
 )
 _LEADS_OUT = re.compile(r"[/\\~]|[A-Za-z]:[/\\]|[A-Za-z][A-Za-z0-9+.-]*:/|(.*[/\\])?\.\.([/\\]|$)")
-_BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]{24,}={0,2}\s*")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]{24,}+={0,2}+\s*+")
 _PAYLOADS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
+_NODE_OP = re.compile(r"""['"]?\bop['"]?\s*[:=]\s*['"](\w{1,80})['"]""")
 _LONGEST = 64 << 20
 _RESERVED = frozenset(
     {"__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__typespec__", "__tuple__", "__bool__", "__complex__",
@@ -73,6 +74,8 @@ def _lookups(path: Path, mapping: Pairs) -> Iterator[Lookup]:
         for name in sorted(names):
             if name in ("__lambda__", "Lambda"):
                 yield from _code(name, config, where)
+            if name in ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer") and isinstance(config, Pairs):
+                yield from _operator(config, where)
             if name in _RESERVED or name == "__lambda__":
                 continue
             for module in sorted(modules):
@@ -106,6 +109,17 @@ def _code(name: str, config: Tree, where: str) -> Iterator[Lookup]:
             yield Lookup(kind="keras", module=module, name=function, verb="function", where=where)
 
 
+def _operator(config: Pairs, where: str) -> Iterator[Lookup]:
+    """Yield the TensorFlow function or operator that a layer made from an expression calls."""
+    function = config.text("function")
+    if function:
+        yield Lookup(kind="keras", module="tensorflow", name=function, verb="function", where=where)
+    node = config.get("node_def")
+    shown = node if isinstance(node, str) else shortened(node, 4096)
+    for found in _NODE_OP.findall(shown)[:8]:
+        yield Lookup(kind="keras", module="tensorflow.raw_ops", name=found, verb="function", where=where)
+
+
 def _lambda(code: Tree, where: str) -> Lookup:
     """Describe marshalled code without running it; name: the identifiers it uses, empty where it was not readable."""
     raw = _decoded(code) if isinstance(code, str) else b""
@@ -113,7 +127,8 @@ def _lambda(code: Tree, where: str) -> Lookup:
         raw = _decoded(code[0])
     found = described(raw)
     name = " ".join(found.names[:200])
-    return Lookup(kind="keras", module="", name=name, verb="lambda", arguments=found.constants, where=where)
+    verb = "lambda" if found.whole else "unreadable lambda"
+    return Lookup(kind="keras", module="", name=name, verb=verb, arguments=found.constants, where=where)
 
 
 def _decoded(text: str) -> bytes:
@@ -137,7 +152,7 @@ def _raw(text: str) -> bytes:
 
 
 def _text(entry: Entry, value: str) -> KerasFacts:
-    key = entry.key.lower()
+    key = entry.key.lower() if entry.path is not None and isinstance(entry.path[1], str) else ""
     if key in _PATH_KEYS and len(value) < 4096 and (_LEADS_OUT.match(value) or key in ("filepath", "origin")):
         return KerasFacts(references=(Reference(kind="keras-path", value=f"{worded(entry.path)}: {value}"),))
     if len(value) < 24 or len(value) > _LONGEST or _BASE64.fullmatch(value) is None:

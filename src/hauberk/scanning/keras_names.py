@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from functools import cache
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 from hauberk.scanning.allowlist import standing
@@ -16,13 +18,14 @@ _ROOTS = re.compile(
     r"|tensorflow\.keras|tf\.keras|tf_keras|keras|keras_core|keras_hub|keras_nlp|keras_cv|keras_tuner)(?=\.|$)"
 )
 _FAMILIES = frozenset(
-    """layers initializers activations regularizers constraints optimizers losses metrics models dtype_policies quantizers
-    random engine feature_column mixed_precision applications tokenizers samplers bounding_box modeling keras_core kpl
-    legacy_tf_layers layers_v1 policies""".split()  # noqa: SIM905
+    """layers initializers activations regularizers constraints optimizers losses metrics models dtype_policies
+    quantizers random engine feature_column mixed_precision applications tokenizers samplers bounding_box
+    modeling keras_core kpl legacy_tf_layers layers_v1 policies""".split()  # noqa: SIM905
 )
 _TOPS = frozenset(
-    """Model Sequential Functional Layer Input InputLayer KerasTensor Variable DTypePolicy FloatDTypePolicy Loss Metric
-    Optimizer Regularizer Initializer Quantizer Function Operation InputSpec SeedGenerator StatelessScope""".split()  # noqa: SIM905
+    """Model Sequential Functional Layer Input InputLayer KerasTensor Variable DTypePolicy FloatDTypePolicy Loss
+    Metric Optimizer Regularizer Initializer Quantizer Function Operation InputSpec SeedGenerator
+    StatelessScope""".split()  # noqa: SIM905
 )
 _CODE = frozenset({"Lambda"})
 _PICKLE = frozenset({"TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer", "FunctionLayer"})
@@ -31,6 +34,13 @@ _ACTING = re.compile(
     r"|map|scan|associative_scan|cond|switch|while_loop|fori_loop|vectorized_map|custom_gradient|.*pickle.*|.*lambda.*"
     r"|enable_unsafe.*|set_.*|.*file.*|.*path.*|from_config|func_\w+|.*download.*|register_\w+|.*run.*|plot_.*",
     re.IGNORECASE,
+)
+
+_TENSORFLOW_ACTING = re.compile(
+    r"(?:^|\.)(?:io|gfile|saved_model|train|summary|data|experimental|autograph|config|distribute|debugging|profiler"
+    r"|load_library|load_op_library|py_function|numpy_function|py_func|eager_py_func|sysconfig|test|tools|platform)(?:\.|$)"
+    r"|(?:^|[._])(?:\w*PyFunc\w*|\w*File\w*|\w*Dataset\w*|Save\w*|Restore\w*|LoadLibrary|ShellExecute|PrintV2"
+    r"|RemoteCall|MergeV2\w*|SymbolicGradient|\w*Debug\w*)$"
 )
 
 
@@ -44,6 +54,8 @@ def keras_standing(module: str, name: str, verb: str) -> KerasStanding:
     if not module or module == "builtins":
         return _bare(name, verb)
     root = _ROOTS.match(module)
+    if root is None and module.partition(".")[0] in ("tensorflow", "tf"):
+        return _tensorflow(module, name)
     if root is None:
         return _elsewhere(module, last, verb)
     steps = [step for step in module[root.end() :].split(".") if step not in ("", "src", "api")]
@@ -58,6 +70,12 @@ def keras_standing(module: str, name: str, verb: str) -> KerasStanding:
     return _by_case(name)
 
 
+def _tensorflow(module: str, name: str) -> KerasStanding:
+    """Judge a function of TensorFlow itself: those that compute are many, those that act are in a few places."""
+    dotted = f"{module}.{name}".removeprefix("tensorflow.").removeprefix("python.")
+    return "acts" if _TENSORFLOW_ACTING.search(dotted) else "part"
+
+
 def _by_case(name: str) -> KerasStanding:
     """Part classes, which are made, from functions, which are called: those that act have telling names."""
     if not name.isidentifier():
@@ -69,6 +87,8 @@ def _by_case(name: str) -> KerasStanding:
 
 def _bare(name: str, verb: str) -> KerasStanding:
     """Judge a name without a module: looked up among what its user registered, and among keras' own parts."""
+    if name in _parts():
+        return "part"
     if "." in name and ">" not in name:
         return "acts" if standing(name) in ("dangerous", "foreign") else "unknown"
     if standing(f"builtins.{name}") == "dangerous" or name in ("exec", "eval", "__import__", "system", "popen"):
@@ -76,6 +96,13 @@ def _bare(name: str, verb: str) -> KerasStanding:
     if verb == "function":
         return "acts" if _ACTING.fullmatch(name) and name not in ("get",) else "own"
     return "own"
+
+
+@cache
+def _parts() -> frozenset[str]:
+    """Read the names of keras' own parts, for files that give no module."""
+    path = Path(__file__).parent / "allowlists" / "keras_parts.txt"
+    return frozenset(path.read_text(encoding="utf-8").split("\n")[1:]) - {""}
 
 
 def _elsewhere(module: str, name: str, verb: str) -> KerasStanding:

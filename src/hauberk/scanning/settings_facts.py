@@ -11,8 +11,10 @@ from hauberk.scanning.keras_configs import KerasFacts, Payload, is_keras, keras_
 from hauberk.scanning.settings_pairs import Entry, Pairs, Path, Tree, shortened, steps_to, worded
 
 _MOST = 2_000
+_SHORTEST = 3
+"""A vocabulary holds "{{}}" and "{{ }}"; an expression holds more."""
 _BRACES = (("{{", "}}"), ("{%", "%}"))
-_CHAT_WORDS = re.compile(r"\b(?:messages?|add_generation_prompt|bos_token|eos_token|raise_exception)\b")
+_CHAT_WORDS = re.compile(r"\b(?:messages|add_generation_prompt|bos_token|eos_token|raise_exception)\b")
 _CHAT_KEYS = frozenset({"chat_template", "default_chat_template", "additional_chat_templates"})
 _TARGET_KEYS = ("_target_", "_target")
 _BY_PATH = re.compile(r"(?:hydra\.utils|hydra\._internal\.utils)\.(?:get_\w+|_locate)|pydoc\.locate")
@@ -23,7 +25,12 @@ _LOCATED = 50
 
 def has_template(text: str) -> bool:
     """Tell text with a Jinja expression or statement in it, in linear time."""
-    return any((start := text.find(opening)) >= 0 and text.find(closing, start) >= 0 for opening, closing in _BRACES)
+    for opening, closing in _BRACES:
+        start = text.find(opening)
+        stop = text.find(closing, start + 2) if start >= 0 else -1
+        if stop - start > _SHORTEST and text[max(0, start - 1) : start] != "$":
+            return True
+    return False
 
 
 def is_chat_text(text: str) -> bool:
@@ -34,7 +41,8 @@ def is_chat_text(text: str) -> bool:
 class SettingsFacts:
     """A growing list of facts; every kind is bounded, and what does not fit is said."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: str) -> None:
+        self._chat = "chat_template" in text or "\\u00" in text or "\\x" in text
         self.lookups: list[Lookup] = []
         self.references: list[Reference] = []
         self.notes: list[Note] = []
@@ -74,10 +82,10 @@ class SettingsFacts:
                 self.lookups.append(_target(entry, mapping, value))
             elif key in _JSONPICKLE and isinstance(value, str):
                 self.lookups.append(_pickled(entry, key, value))
-            elif key == "py/reduce" or (key == "__reduce__" and isinstance(value, list)):
+            elif key in ("py/reduce", "__reduce__"):
                 self._reduced(entry, key, value)
             elif key == "auto_map" and isinstance(value, Pairs):
-                self._auto_map(entry, value)
+                self._auto_map(value)
 
     def _add(self, found: KerasFacts) -> None:
         self.lookups.extend(found.lookups)
@@ -87,7 +95,7 @@ class SettingsFacts:
     def _text(self, entry: Entry, value: str) -> None:
         if self._keras:
             self._add(keras_facts(entry))
-        chat = _is_chat(entry.path)
+        chat = self._chat and _is_chat(entry.path)
         if chat or has_template(value):
             self._template(worded(entry.path), value, NOWHERE, chat=chat)
 
@@ -97,15 +105,14 @@ class SettingsFacts:
 
     def _reduced(self, entry: Entry, key: str, value: Tree) -> None:
         """Read a reduction: what is called comes first; jsonpickle wraps it in a mapping of its own."""
-        called = value[0] if isinstance(value, list) and value else value
-        if isinstance(called, str):
-            self.lookups.append(_pickled(entry, key, called, shortened(value)))
-        else:
-            shown = shortened(value)
-            name = next((n for n in _names_in(called) if n), "<computed>")
-            self.lookups.append(_pickled(entry, key, name, shown))
+        called = value[0] if isinstance(value, list) and value else None
+        name = called if isinstance(called, str) else next(iter(_names_in(called)), "")
+        if not name and key == "py/reduce":
+            name = "<computed>"
+        if name:
+            self.lookups.append(_pickled(entry, key, name, shortened(value)))
 
-    def _auto_map(self, entry: Entry, mapping: Pairs) -> None:
+    def _auto_map(self, mapping: Pairs) -> None:
         for name, value in mapping:
             for item in value if isinstance(value, list) else [value]:
                 if isinstance(item, str):

@@ -13,6 +13,8 @@ Tree: TypeAlias = Union["Pairs", list["Tree"], str, int, float, bool, None]
 Path: TypeAlias = tuple[object, str | int] | None
 """The keys that lead to a node, innermost last, linked so that they are put into words only when asked for."""
 _WORDED = 24
+MOST_NODES = 2_000_000
+"""About a hundred bytes of memory each."""
 
 
 class Pairs:
@@ -44,8 +46,13 @@ class Entry(NamedTuple):
     value: Tree
 
 
+_WALKED = (str, list, Pairs)
+
+
 def json_tree(text: str) -> Tree:
-    """Read JSON; raises ValueError where it is none, LimitExceeded where it nests too deeply."""
+    """Read JSON; raises ValueError where it is none, LimitExceeded where it is too deep or has too many nodes."""
+    if sum(map(text.count, ",[{")) > MOST_NODES:
+        raise LimitExceeded(f"JSON of more than {MOST_NODES} nodes", fix="look by hand")
     try:
         tree: Tree = json.loads(text, object_pairs_hook=Pairs)
     except RecursionError:
@@ -55,19 +62,30 @@ def json_tree(text: str) -> Tree:
 
 def entries(root: Tree, watch: Watch) -> Iterator[Entry]:
     """Yield every mapping and every text in the order written, without recursion; raises LimitExceeded."""
-    pending: list[Entry] = [Entry(None, "", root)]
+    pending: list[Iterator[Entry]] = [iter([Entry(None, "", root)])]
     while pending:
-        entry = pending.pop()
+        entry = next(pending[-1], None)
+        if entry is None:
+            pending.pop()
+            continue
         watch.tick()
-        value = entry.value
-        if isinstance(value, Pairs):
+        if isinstance(entry.value, (str, Pairs)):
             yield entry
-            pending.extend(Entry((entry.path, name), name, item) for name, item in reversed(value.items))
-        elif isinstance(value, list):
-            steps = range(len(value) - 1, -1, -1)
-            pending.extend(Entry((entry.path, index), entry.key, value[index]) for index in steps)
-        elif isinstance(value, str):
-            yield entry
+        if isinstance(entry.value, (list, Pairs)):
+            pending.append(_inside(entry, entry.value))
+
+
+def _inside(entry: Entry, value: Pairs | list[Tree]) -> Iterator[Entry]:
+    """Yield what a collection holds, but for numbers and their like."""
+    path, key = entry.path, entry.key
+    if isinstance(value, Pairs):
+        for name, item in value.items:
+            if isinstance(item, _WALKED):
+                yield Entry((path, name), name, item)
+    else:
+        for index, item in enumerate(value):
+            if isinstance(item, _WALKED):
+                yield Entry((path, index), key, item)
 
 
 def steps_to(path: Path, most: int = _WORDED) -> list[str | int]:

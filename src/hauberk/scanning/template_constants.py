@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice, product
 
 from jinja2 import nodes
@@ -19,18 +19,22 @@ NONE: Texts = frozenset()
 class Constants:
     """Folds expressions; a name stands for every constant text the template ever sets it to."""
 
-    def __init__(self, tree: nodes.Template) -> None:
+    def __init__(self, tree: Sequence[nodes.Node]) -> None:
         self._set: dict[str, Texts] = {}
         self._lists: dict[str, nodes.Expr] = {}
+        setting = [one for one in tree if isinstance(one, (nodes.Assign, nodes.AssignBlock, nodes.For))]
         for _ in range(2):  # a second look: names set from names set further down
-            for assign in tree.find_all(nodes.Assign):
-                self._assign(assign.target, assign.node)
-            for block in tree.find_all(nodes.AssignBlock):
-                self._keep(_key(block.target), _data(block.body))
-            for loop in tree.find_all(nodes.For):
-                if isinstance(loop.iter, (nodes.List, nodes.Tuple)) and isinstance(loop.target, nodes.Name):
-                    for item in loop.iter.items[:_VALUES]:
-                        self._keep(loop.target.name, self.fold(item))
+            for one in setting:
+                self._learn(one)
+
+    def _learn(self, one: nodes.Assign | nodes.AssignBlock | nodes.For) -> None:
+        if isinstance(one, nodes.Assign):
+            self._assign(one.target, one.node)
+        elif isinstance(one, nodes.AssignBlock):
+            self._keep(_key(one.target), _data(one.body))
+        elif isinstance(one.iter, (nodes.List, nodes.Tuple)) and isinstance(one.target, nodes.Name):
+            for item in one.iter.items[:_VALUES]:
+                self._keep(one.target.name, self.fold(item))
 
     def _assign(self, target: nodes.Node, value: nodes.Node) -> None:
         if isinstance(target, nodes.Tuple) and isinstance(value, (nodes.Tuple, nodes.List)):

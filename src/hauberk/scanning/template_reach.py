@@ -13,28 +13,34 @@ from jinja2.parser import Parser
 from hauberk.scanning.template_constants import Constants
 
 Grade: TypeAlias = Literal["critical", "high", "medium"]
-_LONGEST = 1 << 20
-_NODES = 400_000
+_LONGEST = 1 << 18
+_NODES = 200_000
 _INSIDES = frozenset(
-    """__class__ __mro__ __base__ __bases__ __subclasses__ __globals__ __builtins__ __init__ __import__ __dict__ __code__
-    __closure__ __func__ __self__ __getattribute__ __getattr__ __reduce__ __reduce_ex__ __init_subclass__ __loader__
-    __spec__ __module__ __call__ __getitem__ __wrapped__ __kwdefaults__ __defaults__ __subclasshook__ __new__ __enter__
-    __exit__ __del__ __annotations__ __qualname__ __file__ __path__ func_globals func_code gi_frame gi_code cr_frame
-    cr_code ag_frame f_globals f_builtins f_locals f_back tb_frame tb_next im_func im_class im_self
-    _TemplateReference__context _module _env""".split()  # noqa: SIM905
+    """__class__ __mro__ __base__ __bases__ __subclasses__ __globals__ __builtins__ __init__ __import__ __dict__
+    __code__ __closure__ __func__ __self__ __getattribute__ __getattr__ __reduce__ __reduce_ex__
+    __init_subclass__ __loader__ __spec__ __module__ __call__ __getitem__ __wrapped__ __kwdefaults__
+    __defaults__ __subclasshook__ __new__ __enter__ __exit__ __del__ __annotations__ __qualname__ __file__
+    __path__ func_globals func_code gi_frame gi_code cr_frame cr_code ag_frame f_globals f_builtins f_locals
+    f_back tb_frame tb_next im_func im_class im_self _TemplateReference__context _module _env""".split()  # noqa: SIM905
 )
-_INSIDE_WORD = re.compile(r"__[a-z]+_?[a-z]*__|" + "|".join(sorted(name for name in _INSIDES if name[0] != "_")))
+_INSIDE_WORD = re.compile(
+    r"__[a-z]{1,20}_?[a-z]{0,20}__|" + "|".join(sorted(name for name in _INSIDES if name[0] != "_"))
+)
 _ACTS = frozenset(
-    """popen Popen system exec eval execfile check_output check_call getoutput run spawn fork compile import_module
-    load_module exec_module get_data open read_text write_text read_bytes write_bytes urlopen urlretrieve unlink rmtree
-    remove chmod kill connect getenv putenv environ subclasses mro subprocess importlib builtins __import__ socket
-    breakpoint globals locals getattr setattr delattr vars load_template get_template from_string FileLoader
-    select_jinja_autoescape os sys pty shutil ctypes""".split()  # noqa: SIM905
+    """popen Popen system exec eval execfile check_output check_call getoutput run spawn fork compile
+    import_module load_module exec_module get_data open read_text write_text read_bytes write_bytes urlopen
+    urlretrieve unlink rmtree remove chmod kill connect getenv putenv environ subclasses mro subprocess
+    importlib builtins __import__ socket breakpoint globals locals getattr setattr delattr vars load_template
+    get_template from_string FileLoader select_jinja_autoescape os sys pty shutil ctypes""".split()  # noqa: SIM905
 )
+_STARTS = frozenset(
+    {"popen", "Popen", "system", "check_output", "check_call", "getoutput", "import_module", "exec", "eval"}
+)
+"""Methods that no page of an application calls either."""
 _REACHING_NAMES = frozenset({"lipsum", "self", "get_flashed_messages", "url_for", "request", "session", "current_app"})
 _FUNCTIONS = frozenset(
-    """raise_exception strftime_now range namespace dict cycler joiner loop caller super zip enumerate len str int
-    float list min max sum sorted set tuple bool fromjson from_json tojson to_json now print""".split()  # noqa: SIM905
+    """raise_exception strftime_now range namespace dict cycler joiner loop caller super zip enumerate len str
+    int float list min max sum sorted set tuple bool fromjson from_json tojson to_json now print""".split()  # noqa: SIM905
 )
 _BIG = 10_000_000
 
@@ -50,7 +56,7 @@ class Reach(NamedTuple):
 class _Blocks(Extension):
     """Tags that tokenizers add: generation marks, which only bracket what is inside."""
 
-    tags = {"generation"}  # noqa: RUF012 - jinja2 reads it so
+    tags = {"generation"}  # noqa: RUF012 - declared so by the base class
 
     def parse(self, parser: Parser) -> list[nodes.Node]:
         next(parser.stream)
@@ -63,8 +69,8 @@ def reaches(text: str, *, chat: bool) -> Iterator[Reach]:
     A template that does not parse is judged by the words in it.
     """
     if len(text) > _LONGEST:
-        yield Reach("medium", f"is of {len(text)} characters: more than are judged", 1)
-    text = text[:_LONGEST]
+        yield from _unparsed(text, "longer than is parsed", chat)
+        text = text[:_LONGEST]
     environment = Environment(extensions=["jinja2.ext.loopcontrols", "jinja2.ext.do", _Blocks])  # noqa: S701 - nothing is rendered
     try:
         tree = environment.parse(text)
@@ -92,21 +98,25 @@ class _Judge:
 
     def __init__(self, tree: nodes.Template, chat: bool) -> None:
         self._tree, self._chat = tree, chat
-        self._fold = Constants(tree).fold
-        self._macros = {macro.name for macro in tree.find_all(nodes.Macro)}
-        self._macros |= {name for one in tree.find_all(nodes.FromImport) for name in _imported(one)}
+        self._all = _flat(tree)
+        self._fold = Constants(self._all).fold
+        self._own = {one.name for one in self._all if isinstance(one, nodes.Macro)}
+        for one in self._all:
+            if isinstance(one, nodes.FromImport):
+                self._own.update(name if isinstance(name, str) else name[1] for name in one.names)
+            elif isinstance(one, nodes.Assign) and isinstance(one.target, nodes.Name):
+                self._own.add(one.target.name)
 
     def reaches(self) -> Iterator[Reach]:
         """Yield each thing once."""
+        if len(self._all) >= _NODES:
+            yield Reach("medium", f"has more than {_NODES} parts: the rest was not judged", 1)
         told: set[tuple[str, int]] = set()
         pending: list[tuple[nodes.Node, int]] = [(self._tree, 1)]
-        seen = 0
-        while pending:
+        left = _NODES
+        while pending and left:
             node, turns = pending.pop()
-            seen += 1
-            if seen > _NODES:
-                yield Reach("medium", f"has more than {_NODES} parts: the rest was not judged", node.lineno)
-                return
+            left -= 1
             for found in self._node(node, turns):
                 if (found.what, found.line) not in told:
                     told.add((found.what, found.line))
@@ -175,14 +185,15 @@ class _Judge:
         if isinstance(target, nodes.Name):
             if target.name in _ACTS:
                 yield Reach("critical", f"calls {target.name}()", node.lineno)
-            elif self._chat and target.name not in _FUNCTIONS | self._macros and target.name not in _REACHING_NAMES:
+            elif self._chat and target.name not in _FUNCTIONS | self._own and target.name not in _REACHING_NAMES:
                 yield Reach("medium", f"calls {target.name[:60]}(), which no tokenizer gives it", node.lineno)
         elif isinstance(target, nodes.Getattr) and target.attr in _ACTS:
-            yield Reach("critical" if self._chat else "medium", f"calls .{target.attr}()", node.lineno)
+            if self._chat or target.attr in _STARTS:
+                yield Reach("critical", f"calls .{target.attr}()", node.lineno)
         elif isinstance(target, nodes.Getitem) and self._chat:
-            named = next(iter(self._fold(target.arg)), "")
-            grade: Grade = "critical" if named in _ACTS else "medium"
-            yield Reach(grade, f"calls what the subscript [{named or '…'}] gives", node.lineno)
+            named = next((name for name in self._fold(target.arg) if name in _ACTS), "")
+            if named:
+                yield Reach("critical", f"calls what the subscript [{named}] gives", node.lineno)
         elif isinstance(target, (nodes.Filter, nodes.Call)) and self._chat:
             yield Reach("high", "calls what another call or filter gives", node.lineno)
         if isinstance(target, nodes.Name) and target.name == "lipsum" and _turns_of_lipsum(node) >= 10_000:
@@ -208,8 +219,15 @@ class _Judge:
             yield Reach("high", "includes a file whose name is put together at run time", node.lineno)
 
 
-def _imported(node: nodes.FromImport) -> list[str]:
-    return [name if isinstance(name, str) else name[1] for name in node.names]
+def _flat(tree: nodes.Template) -> list[nodes.Node]:
+    """List the nodes of a tree, outer ones first, without recursion, up to a bound."""
+    found: list[nodes.Node] = []
+    pending: list[nodes.Node] = [tree]
+    while pending and len(found) < _NODES:
+        node = pending.pop()
+        found.append(node)
+        pending.extend(node.iter_child_nodes())
+    return found
 
 
 def _turns(node: nodes.Node) -> int:

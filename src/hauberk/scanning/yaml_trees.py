@@ -93,7 +93,7 @@ class YamlTrees:
     def _tag(self, event: yaml.NodeEvent) -> int:
         """State what a tag names; return the number of the fact, or that of the one around it, -1 without."""
         tag = getattr(event, "tag", None)
-        line = event.start_mark.line + 1 if event.start_mark else 0 if event.start_mark is not None else 1
+        line = event.start_mark.line + 1 if event.start_mark is not None else 1
         around = self._open[-1].lookup if self._open else -1
         if not isinstance(tag, str):
             return around if isinstance(event, yaml.CollectionStartEvent) else -1

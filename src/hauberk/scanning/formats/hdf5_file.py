@@ -1,4 +1,4 @@
-"""HDF5 files, keras' own and any other: what their links, storage, filters and attributes lead to, without the library."""
+"""HDF5 files, keras' own and any other: what links, storage, filters and attributes lead to, without the library."""
 
 from __future__ import annotations
 
@@ -54,7 +54,12 @@ class Hdf5File:
         summary="Keras .h5 models and weights, and any other HDF5: links and storage outside, filters, configurations.",
         paper="HDF5 File Format Specification 3.0; CVE-2026-1669; CVE-2025-9905",
         suffixes=(".h5", ".hdf5", ".he5", ".hdf"),
-        begins=("\x89HDF\r\n\x1a\n",),
+        begins=(
+            "\x89HDF\r\n\x1a\n",
+            (512, "\x89HDF\r\n\x1a\n"),
+            (1024, "\x89HDF\r\n\x1a\n"),
+            (2048, "\x89HDF\r\n\x1a\n"),
+        ),
     )
 
     def sniff(self, blob: Blob) -> bool:

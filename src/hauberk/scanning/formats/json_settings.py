@@ -1,4 +1,4 @@
-"""JSON that travels with a model: keras configurations, chat templates, objects and targets that a loader would make."""
+"""JSON that travels with a model: keras configurations, chat templates, objects that a loader would make."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class JsonSettings:
     def parse(self, blob: Blob, limits: Limits, descend: Descend) -> Artifact:
         """Read the text; most JSON says nothing of interest and is not even parsed."""
         read = read_text(blob, limits)
-        facts = SettingsFacts()
+        facts = SettingsFacts(read.text)
         model = _MODELS_OWN.fullmatch(blob.name) is not None
         if _worth_reading(read.text) or (model and not _well_formed(read.data)):
             try:

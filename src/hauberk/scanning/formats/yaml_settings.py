@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
+import msgspec
 import yaml
 
 from hauberk.core.card import Card
@@ -12,7 +13,7 @@ from hauberk.core.errors import LimitExceeded
 from hauberk.core.limits import Limits
 from hauberk.scanning.artifact import Artifact, Blob, Descend, Lookup, Place, Problem
 from hauberk.scanning.settings_facts import SettingsFacts
-from hauberk.scanning.settings_pairs import entries
+from hauberk.scanning.settings_pairs import MOST_NODES, entries
 from hauberk.scanning.text import is_text, read_text
 from hauberk.scanning.watch import Watch
 from hauberk.scanning.yaml_trees import YamlTrees
@@ -47,7 +48,7 @@ class YamlSettings:
     def parse(self, blob: Blob, limits: Limits, descend: Descend) -> Artifact:
         """Read all documents; what stands before a fault is judged too."""
         read = read_text(blob, limits)
-        facts = SettingsFacts()
+        facts = SettingsFacts(read.text)
         if _WORTH_READING.search(read.text):
             _gather(read.text, limits, facts)
             facts.locate(read.text)
@@ -67,7 +68,7 @@ class YamlSettings:
 
 
 def _gather(text: str, limits: Limits, facts: SettingsFacts) -> None:
-    watch = Watch(limits)
+    watch = Watch(msgspec.structs.replace(limits, nodes=min(limits.nodes, MOST_NODES)))
     trees = YamlTrees(text, watch)
     try:
         trees.read()

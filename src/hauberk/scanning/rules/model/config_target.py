@@ -7,24 +7,15 @@ from typing import ClassVar
 
 from hauberk.core.card import Card
 from hauberk.core.evidence import Severity
-from hauberk.scanning.allowlist import standing
-from hauberk.scanning.artifact import Artifact, Draft, Lookup
+from hauberk.scanning.artifact import Artifact, Draft
+from hauberk.scanning.settings_standing import SettingsStanding, settings_standing
 
-_PACKAGES = frozenset(
-    """torch torchvision torchaudio torchmetrics torchtext pytorch_lightning lightning lightning_fabric transformers
-    datasets huggingface_hub numpy pandas sklearn keras tensorflow tensorflow_datasets jax flax timm monai nemo hydra
-    omegaconf accelerate diffusers albumentations wandb mlflow fsspec s3fs boto3 nltk yaml IPython""".split()  # noqa: SIM905
-)
-_LOADING = (
-    "load",
-    "from_pretrained",
-    "load_state_dict_from_url",
-    "pipeline",
-    "read_csv",
-    "read_parquet",
-    "open",
-    "init",
-)
+_SEVERITIES: dict[SettingsStanding, Severity] = {
+    "runs": "critical",
+    "acts": "high",
+    "foreign": "high",
+    "loads": "medium",
+}
 
 
 class ConfigTarget:
@@ -57,7 +48,7 @@ class ConfigTarget:
             if fact.kind != "hydra" or dotted in told:
                 continue
             told.add(dotted)
-            severity = _severity(fact, dotted.strip())
+            severity = "low" if "${" in dotted else _SEVERITIES.get(settings_standing(dotted.strip()))
             if severity:
                 yield Draft(
                     message=f"instantiating this configuration calls {dotted[:200]}{fact.arguments[:120]}",
@@ -66,15 +57,3 @@ class ConfigTarget:
                     place=fact.place,
                     trace=(f"{fact.where or 'top'}: {dotted} {fact.arguments}"[:300],),
                 )
-
-
-def _severity(fact: Lookup, dotted: str) -> Severity | None:
-    if "${" in dotted:
-        return "low"
-    top = dotted.partition(".")[0]
-    known = standing(dotted if "." in dotted else f"builtins.{dotted}")
-    if known == "dangerous":
-        if top not in _PACKAGES:
-            return "critical"
-        return "medium" if fact.name in _LOADING or top in ("huggingface_hub", "transformers", "fsspec") else "high"
-    return "high" if known == "foreign" else None

@@ -9,19 +9,26 @@ from typing import ClassVar
 from hauberk.core.card import Card
 from hauberk.scanning.artifact import Artifact, Draft, Note, Place
 
-_PHRASES = re.compile(
-    r"\b(?:ignore|disregard|forget|override)\b[^.\n]{0,40}\b(?:previous|prior|above|earlier|all|any|safety|system)\b"
-    r"[^.\n]{0,30}\b(?:instructions?|prompts?|rules|guidelines|messages?|policies|polic)"
-    r"|\b(?:do not|don't|never)\s+(?:tell|reveal|mention|inform|alert|warn|disclose|show)\b[^.\n]{0,40}\b(?:users?|anyone|human|operator|developers?)"
-    r"|\bwithout\s+(?:telling|informing|asking|notifying|alerting)\s+(?:the\s+)?(?:users?|anyone|human|operator)"
-    r"|\b(?:secretly|silently|covertly|surreptitiously)\s+(?:\w+\s+){0,3}(?:insert|include|add|send|exfiltrate|forward|append|embed|leak|upload|post|call|execute|run|recommend|redirect)"
-    r"|\b(?:exfiltrat\w+|developer mode enabled|jailbreak\w*|you are now (?:DAN|in|unrestricted|jailbroken)|no (?:ethical|safety) (?:guidelines|restrictions|filters))"
-    r"|\b(?:send|post|forward|upload|leak|transmit|append|encode)\b[^.\n]{0,60}\b(?:conversation|api[ _-]?keys?|passwords?|credentials?|secrets?|chat history|user (?:data|input|message)s?)\b[^.\n]{0,60}\b(?:https?:|to\b[^.\n]{0,20}(?:server|url|endpoint|webhook))"
-    r"|!\[[^\]\n]{0,40}\]\(https?://[^)\s]{0,200}(?:\{\{|\?)",
-    re.IGNORECASE,
+_PHRASES = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"\b(?:ignore|disregard|forget|override)\b[^.\n]{0,40}\b(?:previous|prior|above|earlier|all|any|safety|system)\b"
+        r"[^.\n]{0,30}\b(?:instructions?|prompts?|rules|guidelines|messages?|policies|policy)",
+        r"\b(?:do not|don't|never)\s+(?:tell|reveal|mention|inform|alert|warn|disclose|show)\b[^.\n]{0,40}"
+        r"\b(?:users?|anyone|human|operator|developers?)\b(?! about (?:function|tool)s?)",
+        r"\bwithout\s+(?:telling|informing|asking|notifying|alerting)\s+(?:the\s+)?(?:users?|anyone|human|operator)",
+        r"\b(?:secretly|silently|covertly|surreptitiously)\s+(?:\w+\s+){0,3}(?:insert|include|add|send|exfiltrate"
+        r"|forward|append|embed|leak|upload|post|call|execute|run|recommend|redirect)",
+        r"\b(?:exfiltrat\w+|developer mode enabled|jailbreak\w*|you are now (?:DAN|in|unrestricted|jailbroken)"
+        r"|no (?:ethical|safety) (?:guidelines|restrictions|filters))",
+        r"\b(?:send|post|forward|upload|leak|transmit|append|encode)\b[^.\n]{0,60}\b(?:conversation|api[ _-]?keys?"
+        r"|passwords?|credentials?|secrets?|chat history|user (?:data|input|message)s?)\b[^.\n]{0,60}"
+        r"\b(?:https?:|to\b[^.\n]{0,20}(?:server|url|endpoint|webhook))",
+        r"!\[[^\]\n]{0,40}\]\(https?://[^)\s]{0,200}(?:\{\{|\?)",
+    )
 )
 _ADDRESS = re.compile(
-    r"https?://[^\s'\"<>)]{1,200}?[?&/][\w\-./&?=]{0,60}=?['\"]?\s*(?:~|\+|\{\{)\s*\(?\s*\w*(?:messages?|content|prompt)"
+    r"https?://[^\s'\"<>)]{1,200}?[?&/][\w\-./&?=]{0,60}['\"]?\s*(?:~|\+|\{\{)\s*\(?\s*\w*(?:messages?|content|prompt)"
 )
 _UNSEEN = {
     "tag characters that spell text nobody sees": re.compile("[\U000e0020-\U000e007e]{4,}"),
@@ -61,7 +68,7 @@ class HiddenInstructions:
 
 def _judged(note: Note) -> Iterator[Draft]:
     text = note.text[:_BYTES]
-    found = [("tells the model what the user does not see", one) for one in [_PHRASES.search(text)] if one]
+    found = [("tells the model what the user does not see", one) for p in _PHRASES if (one := p.search(text))]
     found += [("joins the conversation to an address", one) for one in [_ADDRESS.search(text)] if one]
     found += [(f"holds {what}", one) for what, pattern in _UNSEEN.items() if (one := _first(pattern, text))]
     for what, match in found:

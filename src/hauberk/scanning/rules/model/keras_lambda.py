@@ -10,14 +10,15 @@ from hauberk.core.evidence import Severity
 from hauberk.scanning.artifact import Artifact, Draft, Lookup
 
 _ACTING = frozenset(
-    """os sys posix nt subprocess system popen Popen exec eval compile __import__ import_module importlib open socket
-      urllib requests urlopen urlretrieve http getattr setattr globals locals builtins __builtins__ ctypes pickle
-      cloudpickle dill marshal base64 b64decode codecs zlib pty shutil pathlib tempfile runpy pip environ getenv check_output
-      check_call spawn fork remove unlink rmtree write_text read_text write_bytes webbrowser platform
-      threading multiprocessing asyncio inspect FunctionType CodeType breakpoint __class__ __subclasses__ __mro__
-      __globals__ __dict__ __code__ __bases__ __base__ __init__ __getattribute__ py_function numpy_function py_func
-      load_op_library load_library read_file write_file gfile load_model get_file connect sendall recv loads load
-      fromfile tofile savetxt save memmap DataSource ftplib smtplib telnetlib paramiko winreg atexit gc""".split()  # noqa: SIM905
+    """os sys posix nt subprocess system popen Popen exec eval compile __import__ import_module importlib open
+    socket urllib requests urlopen urlretrieve http getattr setattr globals locals builtins __builtins__ ctypes
+    pickle cloudpickle dill marshal base64 b64decode codecs zlib pty shutil pathlib tempfile runpy pip environ
+    getenv check_output check_call spawn fork remove unlink rmtree write_text read_text write_bytes webbrowser
+    platform threading multiprocessing asyncio inspect FunctionType CodeType breakpoint __class__ __subclasses__
+    __mro__ __globals__ __dict__ __code__ __bases__ __base__ __init__ __getattribute__ py_function
+    numpy_function py_func load_op_library load_library read_file write_file gfile load_model get_file connect
+    sendall recv loads load fromfile tofile savetxt save memmap DataSource ftplib smtplib telnetlib paramiko
+    winreg atexit gc""".split()  # noqa: SIM905
 )
 _SPELLED = (
     "/bin/",
@@ -59,7 +60,7 @@ class KerasLambda:
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:
         """Yield one draft for each piece of code, and one for a Lambda without any."""
-        codes = [fact for fact in artifact.lookups if fact.verb == "lambda"]
+        codes = [fact for fact in artifact.lookups if fact.verb.endswith("lambda")]
         for fact in codes:
             yield _judged(fact)
         layers = [fact for fact in artifact.lookups if fact.kind == "keras" and fact.name == "Lambda"]
@@ -67,7 +68,7 @@ class KerasLambda:
             yield Draft(
                 message=f"has a Lambda layer that calls a function by name (at {layers[0].where[:120]})",
                 fix="replace it by a layer class in your own code",
-                severity="medium",
+                severity="low",
                 place=layers[0].place,
             )
 
@@ -76,12 +77,13 @@ def _judged(fact: Lookup) -> Draft:
     names = fact.name.split()
     acting = [name for name in names if any(step in _ACTING for step in name.split("."))]
     spelled = [text for text in _SPELLED if text in fact.arguments]
-    severity: Severity = "critical" if acting or spelled else "medium" if names else "high"
+    unread = fact.verb != "lambda"
+    severity: Severity = "critical" if acting or spelled else "high" if unread else "medium"
     if acting or spelled:
         what = f"that reaches {', '.join((acting or spelled)[:6])}"
     else:
         what = (
-            "that works on tensors as far as its names tell" if names else "that is not readable as code of any Python"
+            "that is not readable as code of any Python" if unread else "that only computes, as far as its names tell"
         )
     return Draft(
         message=f"carries byte code {what} (at {fact.where[:120]})",

@@ -49,7 +49,7 @@ class KerasObject:
         told: set[tuple[str, str, str]] = set()
         for fact in artifact.lookups:
             key = (fact.verb, fact.module, fact.name)
-            if fact.kind == "keras" and fact.verb != "lambda" and key not in told and len(told) < 1000:
+            if fact.kind == "keras" and not fact.verb.endswith("lambda") and key not in told and len(told) < 1000:
                 told.add(key)
                 yield from _judged(fact)
         references = [fact for fact in artifact.references if fact.kind == "keras-path"]

@@ -7,17 +7,21 @@ from typing import ClassVar
 
 from hauberk.core.card import Card
 from hauberk.core.evidence import Severity
-from hauberk.scanning.allowlist import says_it_acts, standing
+from hauberk.scanning.allowlist import says_it_acts
 from hauberk.scanning.artifact import Artifact, Draft, Lookup
+from hauberk.scanning.settings_standing import SettingsStanding, settings_standing
 
 _GADGETS = frozenset({"builtins.type", "builtins.map", "builtins.filter", "builtins.exec", "builtins.eval"})
-_CALLING = ("object/apply", "object/new", "py/reduce", "__reduce__", "py/repr", "!apply", "!new", "!call", "!module")
+_CALLING = ("object/apply", "object/new", "py/reduce", "__reduce__", "py/repr")
 _USUAL = frozenset(
     """argparse.Namespace collections.OrderedDict collections.defaultdict pathlib.PosixPath pathlib.WindowsPath
-    pathlib.Path numpy.dtype numpy.core.multiarray.scalar numpy._core.multiarray.scalar omegaconf.dictconfig.DictConfig
-    easydict.EasyDict torch.Size torch.device torch.float32 torch.float16 torch.bfloat16""".split()  # noqa: SIM905
+    pathlib.Path numpy.dtype numpy.core.multiarray.scalar numpy._core.multiarray.scalar
+    omegaconf.dictconfig.DictConfig easydict.EasyDict torch.Size torch.device torch.float32 torch.float16
+    torch.bfloat16""".split()  # noqa: SIM905
 )
 """What training scripts write into their settings without a thought."""
+_LOCAL: dict[SettingsStanding, Severity] = {"runs": "critical", "foreign": "high"}
+"""HyperPyYAML's tags (!new:, !apply: …): making parts of a training is what such files are for."""
 
 
 class YamlObject:
@@ -64,18 +68,13 @@ def _severity(fact: Lookup, dotted: str) -> Severity:
         return "high"
     if dotted in _USUAL:
         return "low"
-    known = standing(dotted)
-    if known in ("dangerous", "foreign") or dotted in _GADGETS or fact.verb == "py/repr":
+    known = settings_standing(dotted)
+    if fact.verb.startswith("!"):
+        return _LOCAL.get(known, "low")
+    if known in ("runs", "foreign", "loads", "acts") or dotted in _GADGETS or fact.verb == "py/repr":
         return "critical"
     if known == "inert":
         return "low"
-    if fact.verb.startswith("!"):
-        return _local(known, dotted)
     if fact.verb in _CALLING:
         return "high"
     return "high" if says_it_acts(dotted) else "medium"
-
-
-def _local(known: str, dotted: str) -> Severity:
-    """Judge HyperPyYAML's tags: what such files are for is to make parts of a training."""
-    return "low" if known == "framework" or not says_it_acts(dotted) else "medium"
