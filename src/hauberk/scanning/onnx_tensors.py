@@ -21,9 +21,13 @@ _DIMS, _TYPE, _RAW, _EXTERNAL, _WHERE = 1, 2, 9, 13, 14
 
 
 class Tensor(NamedTuple):
-    """What a tensor says. raw: start and stop of its bytes. fault: what the bytes contradict, or empty."""
+    """What a tensor says. end: how far into its file it reads. raw: start and stop of its own bytes.
+
+    fault: what the bytes contradict, or empty.
+    """
 
     location: str
+    end: int
     raw: tuple[int, int] | None
     fault: str
 
@@ -46,7 +50,8 @@ def tensor(window: Window, start: int, stop: int, watch: Watch) -> Tensor:
             key, value = _entry(window, field, watch)
             entries[key] = value
     fault = _outside_fault(entries) or _fault(shape, kind, raw, outside=outside or bool(entries))
-    return Tensor(entries.get("location", ""), raw, fault)
+    end = 0 if fault else int(entries.get("offset", "0")) + int(entries.get("length", "0"))
+    return Tensor(entries.get("location", ""), end, raw, fault)
 
 
 def _dims(window: Window, field: Field) -> list[int]:

@@ -112,6 +112,7 @@ class _Walk:
         self.problems: list[Problem] = []
         self.weights: list[tuple[int, int]] = []
         self._told: set[str] = set()
+        self._ends: dict[str, int] = {}
 
     def tell(self, kind: Literal["malformed", "truncated", "limit"], message: str, offset: int) -> None:
         """Note a problem, once a message."""
@@ -176,6 +177,7 @@ class _Walk:
             self.tell("malformed", read.fault, start)
         if read.location:
             self._refer(read.location, start)
+            self._ends[read.location] = max(self._ends.get(read.location, 0), read.end)
         if read.raw and len(self.weights) < _WEIGHTS:
             self.weights.append(read.raw)
 
@@ -185,8 +187,10 @@ class _Walk:
         return text(self.window, found[-1]) if found else ""
 
     def operators(self) -> tuple[Operator, ...]:
-        """List the operators the model does not define itself, sorted."""
+        """List the operators the model does not define itself, sorted; to be called once, at the end."""
         left = sorted(key for key in self._used if key not in self._defined)
+        spans = (f"{end} {location}" for location, end in sorted(self._ends.items()) if end and location in self._told)
+        self.references.extend(Reference(kind="external-span", value=span) for span in spans)
         for domain, kind in sorted(self._defined & self._used.keys()):
             if known("onnx", f"{_plain(domain)}::{kind}"):
                 self.references.append(Reference(kind="redefined-operator", value=f"{domain}::{kind}"))

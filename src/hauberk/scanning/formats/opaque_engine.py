@@ -38,9 +38,8 @@ class OpaqueEngine:
     def parse(self, blob: Blob, limits: Limits, descend: Descend) -> Artifact:  # noqa: ARG002
         """State what it is and that it was not read."""
         by_bytes = next((title for magic, title in _BEGINNINGS.items() if blob.head.startswith(magic)), "")
-        title = by_bytes or next(
-            (title for ending, title in _ENDINGS.items() if blob.name.endswith(ending)), "an engine"
-        )
+        by_name = next((title for ending, title in _ENDINGS.items() if blob.name.endswith(ending)), "compiled engine")
+        title = by_bytes or by_name
         problem = Problem(
             kind="limit", message=f"a {title}: compiled code that cannot be read; its content was not judged"
         )

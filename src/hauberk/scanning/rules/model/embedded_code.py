@@ -11,7 +11,7 @@ from hauberk.core.card import Card
 from hauberk.scanning.artifact import Artifact, Draft, Note
 
 _TEXT = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|#[^\n]*")
-_DOTS = re.compile(r"\s*\.\s*")
+_DOTS = re.compile(r"(?:\s|\\\n)*\.(?:\s|\\\n)*")
 _REACHING = re.compile(
     r"\b(?:torch|aten|ops\.aten)\.(?:from_file|save|_save|load)\b|\bload_library\b|\bops\.inductor\b"
     r"|\bprim\.(?:PythonOp|CallPython)\b|\b(?:ops\.)?(?:prims?|aten)\.rpc_\w+|\btorch\.(?:ops\.load|classes\.load)\w*"
@@ -24,7 +24,7 @@ _LIBRARIES = frozenset(
         "image", "mkldnn", "mkldnn_prepacked", "xnnpack", "vulkan_prepack", "metal_prepack", "sparse", "profiler",
         "static_runtime", "tensorrt", "torchtext", "torch_scatter", "torch_sparse", "torch_cluster", "onednn",
         "torch_spline_conv", "pyg", "fbgemm", "_caffe2", "cuda", "rnn", "video_reader", "detectron2", "llama", "xla",
-        "symm_mem", "inductor_prims",
+        "symm_mem", "inductor", "inductor_prims",
     }
 )  # fmt: skip
 _EVALUATED = re.compile(

@@ -20,8 +20,8 @@ class ExternalData:
     What: the location climbs with "..", is absolute, names a drive or an address, holds a NUL, a backslash or an
     environment variable, plainly or percent-encoded.
     Why: loading the model reads that file into a tensor, from where its content can be read back: keys, tokens,
-    other people's data. Three fixes of this in ONNX itself were incomplete, so the path is judged as written; links on
-    the disk are judged where the tree is listed.
+    other people's data. Three fixes of this in ONNX itself were incomplete, so the path is judged as written,
+    and links and lengths on the disk besides.
     Bad: `location: "../../etc/passwd"`. Good: `location: "weights.bin"`.
     Fix: save the model with its data in one file, or beside it under a plain name.
     """
@@ -42,6 +42,12 @@ class ExternalData:
         """Yield one draft for each location that leads out."""
         told: set[str] = set()
         for fact in artifact.references:
+            if fact.kind == "external-link":
+                yield Draft(
+                    message=f"data is read from {fact.value[:300]}",
+                    fix="do not load it; replace the link by a file of its own, of the length the model expects",
+                    place=fact.place,
+                )
             why = _why(fact)
             if why and fact.value not in told:
                 told.add(fact.value)
