@@ -16,6 +16,7 @@ import gzip
 import io
 import json
 import lzma
+import os
 import pickle
 import random
 import shutil
@@ -42,6 +43,8 @@ ROUNDS = 7
 HERE = Path(__file__).resolve()
 RESULT = HERE.parents[1] / "results" / "scanning_pickles.json"
 SAMPLE = 100
+QUIET = {"PROMPTFOO_DISABLE_TELEMETRY": "1", "NO_ANALYTICS": "1"}
+"""Peers that report home would be timed on that."""
 Build = Callable[[str, str], bytes]
 
 
@@ -172,7 +175,8 @@ CONTAINERS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
 
 def hostile(folder: Path) -> dict[str, str]:
     """Write every gadget in two random shapes, and every shape in every container with a random known gadget."""
-    chance, groups, table = random.Random(0), {}, {**KNOWN, **sampled(SAMPLE)}
+    groups: dict[str, str] = {}
+    chance, table = random.Random(0), {**KNOWN, **sampled(SAMPLE)}
 
     def put(group: str, gadget: str, shape: str, container: str) -> None:
         name, wrap = CONTAINERS[container]
@@ -241,7 +245,7 @@ def _arrays() -> Iterator[tuple[str, object]]:
     yield "objects", np.array([1, "a", None], dtype=object)
     yield "records", np.rec.array([(1, 2.0)], dtype=[("a", int), ("b", float)])
     yield "generator", np.random.default_rng(0)
-    yield "masked", np.ma.array([1, 2], mask=[0, 1])
+    yield "masked", np.ma.array([1, 2], mask=[False, True])
 
 
 def _modules() -> Iterator[tuple[str, object]]:
@@ -324,9 +328,9 @@ print(json.dumps(result))
 def theirs(python: str, peer: str, folder: Path) -> dict[str, str] | None:
     """Judge every file with a peer in its own process; None where it cannot be imported."""
     command = [python, "-c", PEER, peer, str(folder)]
-    quiet = {"PROMPTFOO_DISABLE_TELEMETRY": "1", "NO_ANALYTICS": "1", "PATH": str(Path(python).parent)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=2400, env=quiet)
-    return json.loads(done.stdout) if done.returncode == 0 else None
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=2400, env=os.environ | QUIET)
+    verdicts: dict[str, str] | None = json.loads(done.stdout) if done.returncode == 0 else None
+    return verdicts
 
 
 def shares(verdicts: dict[str, str], groups: dict[str, str]) -> dict[str, dict[str, int]]:
@@ -353,7 +357,9 @@ def start_up(python: str, folder: Path) -> dict[str, float]:
     for _ in range(ROUNDS):
         for name in times:
             started = time.perf_counter()
-            subprocess.run(commands[name], capture_output=True, check=False, timeout=120, cwd=folder)
+            subprocess.run(
+                commands[name], capture_output=True, check=False, timeout=120, cwd=folder, env=os.environ | QUIET
+            )
             times[name].append(time.perf_counter() - started)
     base = median(times.get("picklescan", times["hauberk"]))
     return {name: round(median(taken) / base, 2) for name, taken in times.items()}

@@ -11,7 +11,7 @@ from hauberk.assurance import engine
 from hauberk.core import plugins
 from hauberk.core.errors import UnknownName, UsageError
 
-NAMES = ("terminal", "json", "html", "sarif", "junit", "markdown")
+NAMES = ("terminal", "json", "html", "sarif", "junit", "markdown", "cyclonedx", "cyclonedx17")
 
 
 def test_every_output_on_disk_is_known():

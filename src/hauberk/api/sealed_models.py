@@ -101,9 +101,7 @@ def evidence(project: Project, folder: Path, stamp: Stamp) -> Iterator[Evidence]
             rule=rule,
             severity=weight,
             confidence="high",
-            location=Location(
-                path=source if fault.path in ("", WHOLE) else f"{source}", part=_part(fault.path, source)
-            ),
+            location=Location(path=source, part="" if fault.path in ("", WHOLE, source) else fault.path),
             message=f"{fault.kind}: {fault.path}: {fault.message}",
             fix=_FIX[rule],
             provenance=made,
@@ -130,10 +128,6 @@ def evidence(project: Project, folder: Path, stamp: Stamp) -> Iterator[Evidence]
             note=f"signed by {signers}" if signers else "",
             provenance=made,
         )
-
-
-def _part(path: str, source: str) -> str:
-    return "" if path in ("", WHOLE, source) else path
 
 
 def _verified(project: Project, folder: Path, clock: Clock) -> Held:

@@ -48,12 +48,12 @@ class _Pending(NamedTuple):
 
 def members(window: Window, watch: Watch, problems: list[Problem]) -> Iterator[Member]:
     """Yield the members of the archive and of those concatenated to it; what is odd goes to `problems`."""
-    offset, pending = 0, _Pending()
+    offset, pending, ended = 0, _Pending(), False
     while offset + BLOCK <= window.size:
         watch.tick(16)
         header = window.at(offset, BLOCK)
         if not header.strip(b"\x00"):
-            offset = _after_zeros(window, offset, watch, problems)
+            offset, ended = _after_zeros(window, offset, watch, problems), True
             continue
         size = number(header[124:136])
         if size is None or not checksum_right(header):
@@ -69,8 +69,8 @@ def members(window: Window, watch: Watch, problems: list[Problem]) -> Iterator[M
         member, offset = _member(window, header, offset, pending, problems)
         yield member
         pending = _Pending()
-    if window.size % BLOCK and offset < window.size and window.at(offset, BLOCK).strip(b"\x00"):
-        _tell(problems, "truncated", "the last tar block breaks off", offset)
+    if not ended:
+        _tell(problems, "truncated", "the archive has no end: it may break off", window.size)
 
 
 def _member(
@@ -187,10 +187,9 @@ def number(raw: bytes) -> int | None:
     if raw[:1] and raw[0] & 0x80:
         return None if raw[0] & 0x40 else int.from_bytes(bytes([raw[0] & 0x3F]) + raw[1:], "big")
     text = raw.partition(b"\x00")[0].strip()
-    try:
-        return int(text, 8) if text else 0
-    except ValueError:
-        return None
+    if not text:
+        return 0
+    return int(text, 8) if text.isdigit() and not text.strip(b"01234567") else None
 
 
 def checksum_right(header: bytes) -> bool:

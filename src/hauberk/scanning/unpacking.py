@@ -6,11 +6,11 @@ import bz2
 import lzma
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple, Protocol
 
 from hauberk.core.errors import LimitExceeded
-from hauberk.scanning.stretch import Content, Sink
+from hauberk.scanning.stretch import Sink
 from hauberk.scanning.watch import Watch
 
 CHUNK = 1 << 16
@@ -92,45 +92,47 @@ def bzip2() -> Decompressor:
     return bz2.BZ2Decompressor()
 
 
-class Unpacked(NamedTuple):
-    """What a stream held. used: packed bytes it took. fault: "", "limit", "broken", "cut" or "method"."""
+class Drained(NamedTuple):
+    """How the reading of one stream ended. fault: "", "limit", "broken" or "cut"; why: in the library's words."""
 
-    content: Content
-    used: int = 0
     crc: int = 0
-    fault: Literal["", "limit", "broken", "cut", "method"] = ""
+    fault: Literal["", "limit", "broken", "cut"] = ""
     why: str = ""
 
 
-def drain(
-    feed: Callable[[], bytes], worker: Decompressor, cap: int, watch: Watch, sink: Sink | None = None
-) -> Unpacked:
-    """Unpack one stream, at most `cap` bytes of it; `feed` gives the next packed bytes, none at their end.
+def drain(feed: Callable[[], bytes], worker: Decompressor, cap: int, watch: Watch, sink: Sink) -> Drained:
+    """Unpack one stream into a sink, at most `cap` bytes of it; `feed` gives the next packed bytes, none at their end.
 
     What was unpacked before a fault, or before time or disk ran out, is kept.
     """
-    sink = Sink() if sink is None else sink
-    used, crc, begun = 0, 0, sink.size
-    fault: Literal["", "limit", "broken", "cut"] = ""
-    why = ""
+    crc, begun = 0, sink.size
     try:
         while not worker.eof:
             watch.tick(64)
             chunk = feed() if worker.needs_input else b""
-            used += len(chunk)
-            piece = worker.decompress(chunk, min(_PIECE, cap + 1 - (sink.size - begun)))
+            left = cap - (sink.size - begun)
+            piece = worker.decompress(chunk, min(_PIECE, left + 1))
             if not chunk and not piece and worker.needs_input:
-                fault = "cut"
-                break
-            over = sink.size - begun + len(piece) > cap
-            piece = piece[: cap - (sink.size - begun)] if over else piece
-            crc = zlib.crc32(piece, crc)
-            sink.write(piece)
-            if over:
-                fault = "limit"
-                break
+                return Drained(crc, "cut", "it breaks off")
+            crc = zlib.crc32(piece[:left], crc)
+            sink.write(piece[:left])
+            if len(piece) > left:
+                return Drained(crc, "limit", f"more than {cap} bytes")
     except LimitExceeded as error:
-        fault, why = "limit", error.what
+        return Drained(crc, "limit", error.what)
     except _BROKEN as error:
-        fault, why = "broken", str(error)[:100]
-    return Unpacked(sink.content(), used - len(worker.unused_data), crc, fault, why)
+        return Drained(crc, "broken", str(error)[:100])
+    return Drained(crc)
+
+
+def pieces(read: Callable[[int], bytes], size: int) -> Callable[[], bytes]:
+    """Make a function that returns the next chunk of so many bytes in all, and nothing at their end."""
+
+    def chunks() -> Iterator[bytes]:
+        left = size
+        while left > 0 and (piece := read(min(CHUNK, left))):
+            left -= len(piece)
+            yield piece
+
+    source = chunks()
+    return lambda: next(source, b"")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from hauberk.core.errors import LimitExceeded
 from hauberk.scanning.watch import Watch
 from hauberk.scanning.window import Window
-from hauberk.scanning.zip_records import CENTRAL, LOCAL, Record, local_record
+from hauberk.scanning.zip_records import Record, local_record
 
-_STEP = 1 << 20
+_STEP, _FIRST_STEP = 1 << 20, 1 << 10
+_LOOK = 16
+"""Nodes that a look at a header costs: megabytes of signatures are to end within seconds."""
+_HEADERS, _SIGNATURES = re.compile(rb"PK\x03\x04"), re.compile(rb"PK(?:\x07\x08|\x03\x04|\x01\x02)")
 _MOST = 1 << 30
 """Bytes outside all members that are searched."""
 _METHODS = frozenset({0, 1, 6, 8, 9, 12, 14, 93, 95, 98, 99})
@@ -33,7 +37,8 @@ def hidden_records(window: Window, span: Span, watch: Watch) -> Iterator[Record]
     if stop - start > _MOST:
         raise LimitExceeded(f"{stop - start} bytes outside all members are more than {_MOST}", fix="look by hand")
     while 0 <= start < stop:
-        start = find(window, LOCAL, start, stop, watch)
+        watch.tick(_LOOK)
+        start = find(window, _HEADERS, start, stop, watch)
         record = local_record(window, start) if start >= 0 else None
         if record is not None and _plausible(record, window.size):
             record = record._replace(packed=record.packed or stored_end(window, record, stop, watch) - record.data)
@@ -45,18 +50,22 @@ def hidden_records(window: Window, span: Span, watch: Watch) -> Iterator[Record]
 
 def stored_end(window: Window, record: Record, stop: int, watch: Watch) -> int:
     """Find where a member of unknown size ends at the latest: at the next record's signature."""
-    found = [find(window, mark, record.data, stop, watch) for mark in (b"PK\x07\x08", LOCAL, CENTRAL)]
-    return min((place for place in found if place >= 0), default=stop)
+    found = find(window, _SIGNATURES, record.data, stop, watch)
+    return found if found >= 0 else stop
 
 
-def find(window: Window, mark: bytes, start: int, stop: int, watch: Watch) -> int:
-    """Return the first offset of a mark between two offsets; -1 where there is none."""
+def find(window: Window, mark: re.Pattern[bytes], start: int, stop: int, watch: Watch) -> int:
+    """Return the first offset of a four-byte mark between two offsets; -1 where there is none.
+
+    The steps grow, so that what lies near costs little however often it is asked for.
+    """
+    step = _FIRST_STEP
     while start < stop:
         watch.tick()
-        piece = window.at(start, min(_STEP + len(mark), stop - start))
-        if (place := piece.find(mark)) >= 0:
-            return start + place
-        start += _STEP
+        if match := mark.search(window.at(start, min(step + 3, stop - start))):
+            return start + match.start()
+        start += step
+        step = min(_STEP, step * 8)
     return -1
 
 

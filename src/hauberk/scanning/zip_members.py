@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
 from hauberk.scanning.artifact import Blob
-from hauberk.scanning.stretch import Content, Stretch
-from hauberk.scanning.unpacking import CHUNK, Decompressor, Inflate, bzip2, drain, raw_lzma1, xz
+from hauberk.scanning.stretch import Content, Sink, Stretch
+from hauberk.scanning.unpacking import Decompressor, Inflate, bzip2, drain, pieces, raw_lzma1, xz
 from hauberk.scanning.watch import Watch
 from hauberk.scanning.zip_records import ENCRYPTED, Record
+from hauberk.scanning.zstd_frames import Zstandard
 
-STORED, DEFLATED, BZIP2, LZMA, ZSTD, XZ = 0, 8, 12, 14, 93, 95
+STORED, DEFLATED, BZIP2, LZMA, XZ = 0, 8, 12, 14, 95
+ZSTD = (20, 93)
 _IN_PLACE = 1 << 20
 """Stored members larger than this are neither copied nor summed."""
 Fault = Literal["", "limit", "broken", "cut", "method"]
@@ -44,8 +45,9 @@ def unpack(blob: Blob, packed: Packed, cap: int, watch: Watch) -> Member:
         worker = _worker(packed.record.method)
         if worker is None:
             return Member(b"", None, "method")
-        got = drain(_pieces(stream.read, there), worker, cap, watch)
-    return Member(got.content, got.crc if not got.fault else None, got.fault)
+        sink = Sink()
+        got = drain(pieces(stream.read, there), worker, cap, watch, sink)
+    return Member(sink.content(), got.crc if not got.fault else None, got.fault)
 
 
 def _stored(blob: Blob, packed: Packed, there: int) -> Member:
@@ -58,23 +60,10 @@ def _stored(blob: Blob, packed: Packed, there: int) -> Member:
         if there <= _IN_PLACE:
             data = stream.read(there)
             return Member(data, zlib.crc32(data), fault)
-        feed, crc = _pieces(stream.read, there), 0
+        feed, crc = pieces(stream.read, there), 0
         while piece := feed():
             crc = zlib.crc32(piece, crc)
         return Member(Stretch(blob.open, packed.start, there), crc, fault)
-
-
-def _pieces(read: Callable[[int], bytes], size: int) -> Callable[[], bytes]:
-    """Make a function that returns the next chunk of so many bytes in all, and nothing at their end."""
-
-    def chunks() -> Iterator[bytes]:
-        left = size
-        while left > 0 and (piece := read(min(CHUNK, left))):
-            left -= len(piece)
-            yield piece
-
-    source = chunks()
-    return lambda: next(source, b"")
 
 
 def _worker(method: int) -> Decompressor | None:
@@ -85,6 +74,8 @@ def _worker(method: int) -> Decompressor | None:
         return bzip2()
     if method == XZ:
         return xz()
+    if method in ZSTD:
+        return Zstandard()
     return _HeadedLzma() if method == LZMA else None
 
 

@@ -97,7 +97,7 @@ def directories(window: Window, watch: Watch, most: int) -> list[Directory]:
                 continue
             records = tuple(_central(window, watch, place, most + 1))
             if records or (place.members == 0 and place.start == place.stop):
-                whole = len(records) == place.members or len(records) > most
+                whole = len(records) in (place.members, place.members + (len(records) & ~0xFFFF)) or len(records) > most
                 closes = end + _END.size + comment == window.size
                 found[key] = Directory(end, place.start, records, whole, closes)
     return list(found.values())

@@ -105,8 +105,8 @@ def test_compression_bomb_is_bounded(scan_bytes, packer: str) -> None:
 @pytest.mark.parametrize(
     ("name", "head"),
     [
-        ("m.7z", b"7z\xbc\xaf\x27\x1c"),
-        ("m.zst", b"\x28\xb5\x2f\xfd"),
+        ("m.rar", b"Rar!\x1a\x07"),
+        ("m.bin", b"MSCF\x00\x00"),
     ],
 )
 def test_what_is_not_read_is_named(scan_bytes, name: str, head: bytes) -> None:

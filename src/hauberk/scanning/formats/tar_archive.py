@@ -11,7 +11,7 @@ from hauberk.core.errors import LimitExceeded
 from hauberk.core.limits import Limits
 from hauberk.scanning.artifact import Artifact, Blob, Descend, Note, Place, Problem, Reference
 from hauberk.scanning.members import below_links, colliding, deceiving_name, repeated, unsafe_name
-from hauberk.scanning.stretch import Content, Stretch
+from hauberk.scanning.stretch import Content, Stretch, first
 from hauberk.scanning.tar_records import (
     BLOCK,
     FOLDER,
@@ -31,8 +31,12 @@ _HEADERS = 1 << 16
 _TOLD = 50
 _ROOT_FOLDERS = frozenset({"bin", "boot", "dev", "etc", "home", "lib", "lib64", "opt", "proc", "root", "run", "sbin",
                            "srv", "sys", "usr", "var"})  # fmt: skip
-_LAYER = 3
+_LAYER = 2
 """So many of a system's own folders make a tar a layer of an image, where absolute links are the rule."""
+_MODELS = (".nemo", ".mar", ".pt", ".pth", ".ckpt", ".keras", ".model")
+_TORCH = {"sys_info", "pickle", "storages"}
+"""What torch.save wrote until 2017, and torch.load still reads by another way than zips."""
+_PROGRAMS = (b"\x7fELF", b"MZ\x90\x00", b"\xcf\xfa\xed\xfe")
 
 
 class TarArchive:
@@ -54,6 +58,7 @@ class TarArchive:
         problems: list[Problem] = []
         parts: list[Artifact] = []
         seen: list[Member] = []
+        programs: list[Reference] = []
         with blob.open() as stream:
             window = Window(stream, blob.size, _HEADERS)
             try:
@@ -64,17 +69,19 @@ class TarArchive:
                     if member.kind == VOLUME or member.sparse:
                         problems.append(_unread(member))
                     elif member.size:
-                        parts.extend(descend(member.name.rstrip("/"), _content(blob, window, member)))
+                        content = _content(blob, window, member)
+                        programs.extend(_programs(blob, member, content))
+                        parts.extend(descend(member.name.rstrip("/"), content))
             except LimitExceeded as error:
                 problems.append(Problem(kind="limit", message=error.what))
-        problems.extend(_clashes(seen))
+        problems.extend(_clashes(blob, seen))
         return Artifact(
             path=blob.path,
             part=blob.part,
             format="tar_archive",
             size=blob.size,
-            references=tuple(_references(seen)),
-            notes=(Note(name="layout", text="root filesystem"),) if _is_layer(seen) else (),
+            references=(*_references(seen), *programs),
+            notes=(Note(name="layout", text="root filesystem"),) if _is_layer(blob, seen) else (),
             problems=tuple(problems),
             parts=tuple(parts),
         )
@@ -91,11 +98,11 @@ def _unread(member: Member) -> Problem:
     return Problem(kind="limit", message=f"member {member.name[:100]!r} {what}: its content was not read")
 
 
-def _clashes(seen: list[Member]) -> Iterator[Problem]:
+def _clashes(blob: Blob, seen: list[Member]) -> Iterator[Problem]:
     files = [member.name for member in seen if member.kind != FOLDER]
     for message in islice(repeated(files), _TOLD):
         yield Problem(kind="disagreement", message=message)
-    for message in islice(colliding(files), 0 if _is_layer(seen) else _TOLD):
+    for message in islice(colliding(files), 0 if _is_layer(blob, seen) else _TOLD):
         yield Problem(kind="mismatch", message=message)
 
 
@@ -110,11 +117,19 @@ def _references(seen: list[Member]) -> Iterator[Reference]:
             yield Reference(kind="member-hardlink", value=f"{member.name} -> {member.target}", place=place)
         elif member.kind in SPECIAL:
             yield Reference(kind="member-device", value=member.name, place=place)
+    if {member.name.removeprefix("./") for member in seen} >= _TORCH:
+        yield Reference(kind="legacy-torch", value="tar")
     links = [member.name for member in seen if member.kind == SYMBOLIC_LINK]
     for name, link in below_links((member.name for member in seen), links):
         yield Reference(kind="member-below-link", value=f"{name} through {link}")
 
 
-def _is_layer(seen: list[Member]) -> bool:
+def _programs(blob: Blob, member: Member, content: Content) -> Iterator[Reference]:
+    """State a native program or library in a model's archive; elsewhere, as in images, they are what is expected."""
+    if blob.name.endswith(_MODELS) and first(content, 4).startswith(_PROGRAMS):
+        yield Reference(kind="native-code", value=member.name, place=Place(offset=member.data))
+
+
+def _is_layer(blob: Blob, seen: list[Member]) -> bool:
     tops = {member.name.removeprefix("./").partition("/")[0] for member in seen}
-    return len(tops & _ROOT_FOLDERS) >= _LAYER
+    return len(tops & _ROOT_FOLDERS) >= _LAYER and not blob.name.endswith(_MODELS)

@@ -13,6 +13,7 @@ from hauberk.scanning.artifact import Artifact, Blob, Descend, Note, Place, Prob
 from hauberk.scanning.members import below_links, colliding, deceiving_name, repeated, unsafe_name
 from hauberk.scanning.payloads import in_bytes
 from hauberk.scanning.stretch import Content, first, spent
+from hauberk.scanning.tar_records import BLOCK, checksum_right
 from hauberk.scanning.watch import Watch
 from hauberk.scanning.window import Window
 from hauberk.scanning.zip_differences import differences, fault_of, lies_in_a_member, members_of
@@ -38,6 +39,9 @@ _FLOOR = 64 << 20
 """Below this no ratio makes a bomb: arrays of zeros pack a thousandfold."""
 _HEAD = 4096
 _LINK, _KIND_BITS = 0o120000, 0o170000
+_BEGINNINGS = (LOCAL, b"PK\x05\x06")
+_PACKAGE = re.compile(r"[^/]+\.dist-info/WHEEL|EGG-INFO/PKG-INFO|info/index\.json")
+"""What a package of Python or conda has; native code is what such packages are for."""
 _TRIAL = Limits(nodes=1_000, seconds=1.0)
 _HEADERS = 1 << 12
 _TOLD = 50
@@ -60,15 +64,16 @@ class ZipArchive:
     )
 
     def sniff(self, blob: Blob) -> bool:
-        """Accept bytes that begin with a local header, or end with an end record."""
-        if blob.head.startswith((LOCAL, b"PK\x05\x06")):
+        """Accept bytes that begin with a local header, or end with an end record; what a tar holds is the tar's."""
+        if blob.head.startswith(_BEGINNINGS):
             return True
         if blob.size < 22:
             return False
         with blob.open() as stream:
             window = Window(stream, blob.size)
             try:
-                return has_end(window) and bool(directories(window, Watch(_TRIAL), 1))
+                found = directories(window, Watch(_TRIAL), 1) if has_end(window) else []
+                return any(one.closes or not checksum_right(blob.head[:BLOCK]) for one in found)
             except LimitExceeded:
                 return True
 
@@ -99,7 +104,8 @@ class _Walk:
         self._blob, self._window, self._limits, self._descend = blob, window, limits, descend
         self._watch, self._left = Watch(limits), limits.total_bytes
         self._read: set[tuple[int, int, int, str]] = set()
-        self._torch, self._links = False, list[str]()
+        self._torch, self._package, self._embedded = False, False, False
+        self._links: list[str] = []
         self.problems: list[Problem] = []
         self.references: list[Reference] = []
         self.notes: list[Note] = []
@@ -116,6 +122,7 @@ class _Walk:
         self._names([record.name for record in listed.records])
         names = [record.name for record in (*listed.records, *hidden)]
         self._torch = any(_TORCH.fullmatch(name) for name in names)
+        self._package = not self._torch and any(_PACKAGE.fullmatch(name) for name in names)
         self._overlaps(pairs)
         for record, local in pairs:
             self.problems.extend(differences(self._window, record, local))
@@ -133,6 +140,7 @@ class _Walk:
             message = "there is no central directory: readers differ on what it holds"
             self.problems.append(Problem(kind="malformed", message=message))
             return _Listed([], [])
+        self._embedded = not readings[0].closes and not self._blob.head.startswith(_BEGINNINGS)
         taken = [one for one in readings[1:] if one.closes or not lies_in_a_member(one, readings[0])]
         told = {members_of(readings[0])}
         for one in taken:
@@ -175,7 +183,8 @@ class _Walk:
                     if len(found) + len(here) > self._limits.members:
                         raise LimitExceeded(f"more than {self._limits.members} members")
                 found.extend(here)
-                if spans and not here and not self._is_comment(gap) and not is_blank(window, gap, self._watch):
+                told = bool(here) or self._embedded or self._is_comment(gap)
+                if spans and not told and not is_blank(window, gap, self._watch):
                     message = f"{gap[1] - gap[0]} bytes belong to no member"
                     self.problems.append(Problem(kind="mismatch", message=message, place=Place(offset=gap[0])))
         return found
@@ -247,7 +256,8 @@ class _Walk:
             self.references.append(Reference(kind="torchscript", value=name))
             self.notes.append(Note(name=f"code:{name}", text=text))
         if name.lower().endswith(_NATIVE) or first(content, 4).startswith(_PROGRAMS):
-            self.references.append(Reference(kind="native-code", value=name))
+            kind = "packaged-native-code" if self._package else "native-code"
+            self.references.append(Reference(kind=kind, value=name))
         if name.endswith("/") and len(content):
             self.problems.append(Problem(kind="mismatch", message=f"folder {name[:100]!r} has bytes", place=place))
         if len(content):

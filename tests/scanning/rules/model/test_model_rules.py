@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import pickle
 import struct
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +48,30 @@ FILES = {
     "model.malformed_model": (("m.npy", b"\x93NUMPY\x01\x00\x02\x00{}"), ("m.npy", b"")),
 }
 FACTS = {
+    "model.graph_operator": (
+        artifact("tensorflow_graph", operators=(Operator(domain="tensorflow", type="WriteFile"),)),
+        artifact("tensorflow_graph", operators=(Operator(domain="tensorflow", type="SaveV2"),)),
+    ),
+    "model.keras_in_graph": (
+        artifact("tensorflow_graph", operators=(Operator(domain="keras", type="Lambda"),)),
+        artifact("tensorflow_graph", operators=(Operator(domain="keras", type="Dense"),)),
+    ),
+    "model.malformed_graph": (
+        artifact("tflite_model", problems=(Problem(kind="malformed", message="an offset leads out"),)),
+        artifact("tflite_model", problems=(Problem(kind="limit", message="too much"),)),
+    ),
+    "model.xml_entity": (
+        artifact("pmml_model", references=(Reference(kind="xml-entity", value="x: file:///etc/passwd"),)),
+        artifact("pmml_model", references=(Reference(kind="external-data", value="table.csv"),)),
+    ),
+    "model.embedded_payload": (
+        artifact("safetensors", references=(Reference(kind="payload", value="an ELF program"),)),
+        artifact("safetensors", references=(Reference(kind="external-data", value="weights.bin"),)),
+    ),
+    "model.model_metadata": (
+        artifact("onnx_graph", notes=(Note(name="metadata:k", text="__import__('os').system('id')"),)),
+        artifact("onnx_graph", notes=(Note(name="metadata:k", text="a model of the operating system os"),)),
+    ),
     "model.skops_node": (
         artifact("skops_schema", calls=(Call(callable="os.system", effect="new"),)),
         artifact("skops_schema", calls=(Call(callable="sklearn.svm._classes.SVC", effect="new"),)),
@@ -80,9 +106,14 @@ def test_bad_facts_are_reported_and_good_facts_are_not(rule: str) -> None:
     assert not list(RULES[rule].check(good))
 
 
-def test_every_sample_is_of_a_rule() -> None:
+def test_every_rule_has_samples() -> None:
+    """Here, or in a file of its own that names it."""
     listed = {entry.name for entry in catalog("rules") if entry.name.startswith("model.")}
-    assert listed >= set(FILES) | set(FACTS)
+    here = set(FILES) | set(FACTS)
+    assert here <= listed
+    others = [path.read_text(encoding="utf-8") for path in Path(__file__).parents[2].rglob("test_*.py")]
+    others = [text for text in others if "FILES = {" not in text]
+    assert [name for name in sorted(listed - here) if not any(f'"{name}"' in text for text in others)] == []
 
 
 @pytest.mark.parametrize("entry", [e for e in catalog("rules") if e.name.startswith("model.")], ids=lambda e: e.name)
@@ -98,6 +129,12 @@ def test_one_finding_for_each_callable_however_often_it_is_called(scan_bytes) ->
     found = result.of("model.pickle_call")
     assert len(found) == 1
     assert found[0].trace[-1].startswith("and ")
+
+
+def test_wrapped_text_is_shown_plain(scan_bytes) -> None:
+    code = base64.b64encode(b"import os; os.system('id')").decode()
+    evil = f"cbuiltins\nexec\n(V__import__('base64').b64decode('{code}')\ntR.".encode()
+    assert any("import os; os.system" in line for line in scan_bytes("m.pkl", evil).of("model.pickle_call")[0].trace)
 
 
 def test_state_of_an_unknown_class_belongs_to_its_construction() -> None:

@@ -60,7 +60,7 @@ def _other(fact: Reference, *, layer: bool) -> tuple[str, Severity] | None:
         return f"the link {shown} points out of the folder it is unpacked to", "high"
     if fact.kind == "member-hardlink" and link_leads_out("", target.lstrip("/") if layer else target):
         return f"the hard link {shown} points out of the folder it is unpacked to", "high"
-    if fact.kind == "member-below-link" and not layer:
+    if fact.kind == "member-below-link":
         return f"a member is written through a link of the archive: {shown}", "high"
     if fact.kind == "member-device" and not layer:
         return f"the member {shown} is a device or pipe", "high"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
@@ -10,6 +12,7 @@ from hauberk.scanning.allowlist import is_unreviewed_function, says_it_acts, sta
 from hauberk.scanning.artifact import Artifact, Call, Draft
 
 _TRACED = 5
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{20,}={0,2}")
 
 
 class PickleCall:
@@ -85,6 +88,20 @@ def _shown(call: Call) -> str:
     return f"{call.callable}({arguments})"
 
 
+def _unwrapped(arguments: str) -> Iterator[str]:
+    """Decode what looks like base64 of text, for the reader's eyes; what was cut off stays cut off."""
+    for wrapped in _BASE64.findall(arguments)[:_TRACED]:
+        try:
+            plain = base64.b64decode(wrapped[: len(wrapped) // 4 * 4]).decode("ascii")
+        except ValueError:
+            continue
+        if all(sign.isprintable() or sign in "\n\t" for sign in plain):
+            yield repr(plain)
+
+
 def _trace(calls: list[Call]) -> tuple[str, ...]:
-    lines = [f"at byte {call.place.offset}: {call.callable}({call.arguments})" for call in calls[:_TRACED]]
+    lines: list[str] = []
+    for call in calls[:_TRACED]:
+        lines.append(f"at byte {call.place.offset}: {call.callable}({call.arguments})")
+        lines.extend(f"which is base64 of: {plain}" for plain in _unwrapped(call.arguments))
     return (*lines, f"and {len(calls) - _TRACED} more") if len(calls) > _TRACED else tuple(lines)
