@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from hauberk.api.hardening import harden as harden
     from hauberk.api.reporting import report as report
     from hauberk.api.scanning import scan as scan
+    from hauberk.api.sealing import seal as seal
+    from hauberk.api.verifying import verify as verify
     from hauberk.core.evidence import Finding as Finding
     from hauberk.core.evidence import Measurement as Measurement
     from hauberk.core.evidence import Skipped as Skipped
@@ -31,6 +33,8 @@ _WHERE = {
     "harden": "hauberk.api.hardening",
     "report": "hauberk.api.reporting",
     "scan": "hauberk.api.scanning",
+    "seal": "hauberk.api.sealing",
+    "verify": "hauberk.api.verifying",
     "Finding": "hauberk.core.evidence",
     "Measurement": "hauberk.core.evidence",
     "Skipped": "hauberk.core.evidence",

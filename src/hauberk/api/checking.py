@@ -14,6 +14,7 @@ from hauberk.api.assembling import Frame, assemble
 from hauberk.api.kept_reports import ENVELOPE, envelope
 from hauberk.api.running import NOTHING, Earlier, Run, Work, earlier, key_of
 from hauberk.api.scanning import entries
+from hauberk.api.sealed_models import evidence
 from hauberk.api.subject import Subject, open_subject, threads_for
 from hauberk.api.threats import Setting, work
 from hauberk.core.encoding import canonical
@@ -161,6 +162,8 @@ def _pieces(
         lambda _: _scan(project, root, stamp, progress, inventory),
     )
     yield scanning if not only or "scan" in only else _left_out("scan", stamp, "left out by --only")
+    if project.model is not None and not only:
+        yield Work("seal", key_of("seal", __version__, project.seal), lambda _: evidence(project, root, stamp))
     if project.model is None or project.data is None:
         missing = "model" if project.model is None else "data"
         yield _left_out("attacks", stamp, f"hauberk.toml names no [{missing}]", f"add [{missing}], see `hauberk init`")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 @click.command("scan")
 @click.argument("paths", nargs=-1, type=click.Path())
 @click.option("--changed-since", "since", metavar="REV", default="", help="Only files that differ from a git revision.")
+@click.option("--history", is_flag=True, help="Look for secrets in the git history too.")
 @click.option("--digests", is_flag=True, help="Digest every file (BLAKE3 and SHA-256), for a bill of materials.")
 @click.option("--baseline", metavar="FILE", default="", help="Findings that were there before do not count.")
 @click.option("--write-baseline", metavar="FILE", default="", help="Write today's findings as a baseline.")
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 def command(
     paths: tuple[str, ...],
     since: str,
+    history: bool,
     digests: bool,
     baseline: str,
     write_baseline: str,
@@ -65,6 +67,7 @@ def command(
         jobs=jobs,
         cached=not no_cache,
         since=since,
+        history=history,
         digests=digests,
         baseline=baseline,
         environment=environment,

@@ -158,7 +158,7 @@ class Cache:
 
 def _settled(result: FileScan) -> bool:
     """Tell a result that the bytes alone decide from one that time or the machine decided."""
-    return not any(getattr(entry, "kind", "") in ("error", "limit") for entry in result.entries)
+    return not result.beside and not any(getattr(entry, "kind", "") in ("error", "limit") for entry in result.entries)
 
 
 def _state(listed: Listed) -> _State | None:

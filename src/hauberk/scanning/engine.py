@@ -18,7 +18,8 @@ from hauberk.core.progress import Silent
 from hauberk.core.project import ScanSection
 from hauberk.core.protocols import Progress
 from hauberk.core.provenance import Stamp
-from hauberk.scanning.reading import RECIPE, FileScan, Order, Seen
+from hauberk.scanning.kit import Tools, tools
+from hauberk.scanning.reading import RECIPE, FileScan, Order, Seen, judged
 from hauberk.scanning.tree import Listed, survey
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ def scan(
         from hauberk.scanning.advisory_age import advisories_age
 
         yield advisories_age(stamp)
+    if section.history:
+        yield from _history(root, since, section, limits, stamp)
     if inventory is not None:
         inventory.extend(parts)
     for omitted in tree.omitted:
@@ -140,6 +143,15 @@ def _shared_out(
     fresh = scan_all(rest, order, jobs) if rest else iter(())
     for index, listed in enumerate(files):
         yield listed, known.pop(index) if index in known else kept.put(listed, next(fresh))
+
+
+def _history(root: Path, since: str, section: ScanSection, limits: Limits, stamp: Stamp) -> Iterator[Seen]:
+    """Look for secrets in what git still holds; raises UsageError where there is no repository."""
+    from hauberk.scanning.git_history import past_secrets
+
+    rules = tuple((name, rule) for name, rule in tools(section.rules_off).rules if name.startswith("secrets."))
+    for artifact in past_secrets(root if root.is_dir() else root.parent, since=since, limits=limits):
+        yield from judged(artifact, Tools((), rules), stamp)
 
 
 def restamped(entries: Sequence[Seen], stamp: Stamp) -> Iterator[Seen]:

@@ -18,6 +18,7 @@ from hauberk.scanning.blobs import FileBlob, MemberBlob
 from hauberk.scanning.hashing import Hashing, sha256_of
 from hauberk.scanning.inventory import components
 from hauberk.scanning.kit import Tools, tools
+from hauberk.scanning.neighbours import depends_on_neighbours, with_neighbours
 from hauberk.scanning.printable import plain
 from hauberk.scanning.stretch import Content, spent
 from hauberk.scanning.tree import Listed
@@ -38,6 +39,7 @@ class FileScan(NamedTuple):
     formats: names of the formats that read it or its parts, sorted; empty for unknown kinds.
     digests: "blake3:…" and "sha256:…" of its bytes where they were asked for.
     components: what it adds to the bill of materials. declares: whether it names dependencies.
+    beside: whether the files beside it had a say, which its own bytes do not hold.
     """
 
     entries: tuple[Seen, ...]
@@ -45,6 +47,7 @@ class FileScan(NamedTuple):
     digests: tuple[str, ...] = ()
     components: tuple[Component, ...] = ()
     declares: bool = False
+    beside: bool = False
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,11 +87,11 @@ def scan_file(
         return FileScan((_skip(listed.path, reason, "limit", stamp),), ())
     hashing = Hashing(blob) if digests else None
     reading = _Reading(kit, limits, stamp)
-    artifacts = reading.read(blob, 0)
+    artifacts = tuple(with_neighbours(artifact, listed.file) for artifact in reading.read(blob, 0))
     found: list[Seen] = [*reading.skipped]
     for artifact in artifacts:
         for part in artifact.walk():
-            found.extend(_judge(part, kit, stamp))
+            found.extend(judged(part, kit, stamp))
     formats = {part.format for artifact in artifacts for part in artifact.walk() if part.format}
     kept = _shortened(_ordered(found), blob, stamp)
     try:
@@ -102,6 +105,7 @@ def scan_file(
         values if digests else (),
         components(blob.path, blob.size, artifacts, values),
         declares,
+        any(depends_on_neighbours(artifact) for artifact in artifacts),
     )
 
 
@@ -161,7 +165,8 @@ class _Reading:
         return self.read(MemberBlob(outer.path, part, data, self._limits), depth + 1)
 
 
-def _judge(artifact: Artifact, kit: Tools, stamp: Stamp) -> Iterator[Seen]:
+def judged(artifact: Artifact, kit: Tools, stamp: Stamp) -> Iterator[Seen]:
+    """Hold one artifact, not its parts, to every rule; what it could not be read for is said."""
     subject = f"{artifact.path}!{artifact.part}" if artifact.part else artifact.path
     for problem in artifact.problems:
         if problem.kind in NOT_READ:
