@@ -29,7 +29,7 @@ class Manner(msgspec.Struct, frozen=True, kw_only=True):
     """How a scan goes about it, whatever the project says.
 
     jobs: worker processes (default: one a core). cached: use the results of earlier scans of the same bytes.
-    since: a git revision; only files that differ from it. digests, history: as in [scan].
+    since: a git revision; only files that differ from it. digests, history, general: as in [scan].
     baseline: a file, instead of [scan]'s. environment: look at what is installed there instead ("": in the active one).
     """
 
@@ -38,6 +38,7 @@ class Manner(msgspec.Struct, frozen=True, kw_only=True):
     since: str = ""
     digests: bool = False
     history: bool = False
+    general: bool = False
     baseline: str = ""
     environment: str | None = None
 
@@ -47,6 +48,7 @@ class Manner(msgspec.Struct, frozen=True, kw_only=True):
             section,
             digests=section.digests or self.digests,
             history=section.history or self.history,
+            general=section.general or self.general,
             baseline=self.baseline or section.baseline,
         )
 

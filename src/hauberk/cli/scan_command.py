@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 @click.argument("paths", nargs=-1, type=click.Path())
 @click.option("--changed-since", "since", metavar="REV", default="", help="Only files that differ from a git revision.")
 @click.option("--history", is_flag=True, help="Look for secrets in the git history too.")
+@click.option("--general", is_flag=True, help="General Python security rules too, by ruff beside hauberk.")
+@click.option(
+    "--fix", is_flag=True, help="Show the safe changes of Python files as a diff, and make them if you agree."
+)
+@click.option("--yes", is_flag=True, help="Agree to --fix.")
 @click.option("--digests", is_flag=True, help="Digest every file (BLAKE3 and SHA-256), for a bill of materials.")
 @click.option("--baseline", metavar="FILE", default="", help="Findings that were there before do not count.")
 @click.option("--write-baseline", metavar="FILE", default="", help="Write today's findings as a baseline.")
@@ -35,6 +41,9 @@ def command(
     paths: tuple[str, ...],
     since: str,
     history: bool,
+    general: bool,
+    fix: bool,
+    yes: bool,
     digests: bool,
     baseline: str,
     write_baseline: str,
@@ -68,6 +77,7 @@ def command(
         cached=not no_cache,
         since=since,
         history=history,
+        general=general,
         digests=digests,
         baseline=baseline,
         environment=environment,
@@ -81,9 +91,28 @@ def command(
         count = write(Path(write_baseline), report.findings, report.finished.date())
         click.echo(f"wrote {write_baseline}: {count} findings that will not count again", err=True)
         return 0
+    if fix:
+        _mend(paths or (".",), yes=yes)
     if quiet and form == "terminal":
         _failing(report)
     return report.verdict().exit_status
+
+
+def _mend(paths: tuple[str, ...], *, yes: bool) -> None:
+    """Show the safe changes, and make them where the user agrees."""
+    from hauberk.api.mending import mend, proposed
+
+    changes = proposed(paths)
+    for change in changes:
+        click.echo(change.diff, nl=False)
+    if not changes:
+        click.echo("nothing here can be mended safely by itself", err=True)
+        return
+    if not yes and not (sys.stdin.isatty() and click.confirm(f"change {len(changes)} files?", err=True)):
+        click.echo("nothing was changed; say --yes to change the files", err=True)
+        return
+    for path in mend(changes):
+        click.echo(f"changed {path}", err=True)
 
 
 def _failing(report: Report) -> None:

@@ -180,7 +180,8 @@ class ScanSection(_Section, frozen=True):
     exclude: path patterns. rules_off: rule names or patterns. max_seconds: of one file. ignores: whether a file's own
     `# hauberk: ignore[RULE] reason` counts; switch it off for what others wrote. baseline: a file of findings that were
     there before (`hauberk scan --write-baseline`). digests: of every file, for a bill of materials.
-    history: also look for secrets in the git history.
+    history: also look for secrets in the git history. general: also run ruff's general Python
+    security rules, where ruff is installed beside hauberk (extra "code").
     """
 
     include: tuple[str, ...] = (".",)
@@ -191,6 +192,7 @@ class ScanSection(_Section, frozen=True):
     baseline: str = ""
     digests: bool = False
     history: bool = False
+    general: bool = False
 
 
 class TrustSection(_Section, frozen=True):

@@ -19,6 +19,7 @@ from hauberk.scanning.stretch import Content
 if TYPE_CHECKING:
     from hauberk.scanning.containers import Container
     from hauberk.scanning.document_tree import Document
+    from hauberk.scanning.python_values import Known
 
 
 class Place(NamedTuple):
@@ -141,10 +142,14 @@ class Note(_Fact, frozen=True):
 
 
 class Source(NamedTuple):
-    """Program text and its syntax tree (None where it does not parse). lines are those of the artifact's own text."""
+    """Program text and its syntax tree (None where it does not parse). lines are those of the artifact's own text.
+
+    known: what the project's other modules say of this one, where that was asked for.
+    """
 
     text: str
     tree: ast.Module | None
+    known: Known | None = None
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
@@ -226,10 +231,23 @@ class Format(Protocol):
         ...
 
 
-class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """A finding as a rule words it; the engine adds rule name, path, part and provenance. severity.
+class Edit(NamedTuple):
+    """A safe change of a text: what stands between two places, and what to put there instead.
 
-    None for the card's.
+    Lines and columns are 1-based; columns count UTF-8 bytes, as Python's own syntax trees do. The end is exclusive.
+    """
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    text: str
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """A finding as a rule words it; the engine adds rule name, path, part and provenance.
+
+    severity: None for the card's. edits: a change that mends it and leaves what a well-meant program does, if any.
     """
 
     message: str
@@ -239,6 +257,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     place: Place = NOWHERE
     trace: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
+    edits: tuple[Edit, ...] = ()
 
 
 class Rule(Protocol):

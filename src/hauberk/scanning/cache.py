@@ -90,7 +90,7 @@ class Cache:
 
     def get(self, listed: Listed) -> FileScan | None:
         """Return what the same bytes under the same name gave the same scanner, if it is kept."""
-        if self._base is None or (state := _state(listed)) is None:
+        if self._base is None or listed.known is not None or (state := _state(listed)) is None:
             return None
         self._states[listed.path] = state
         try:

@@ -63,33 +63,66 @@ def scan(
         from hauberk.scanning.git_changes import changed_only
 
         tree = changed_only(root, since, tree)
-    counts: Counter[str] = Counter()
-    unknown, declares = 0, False
-    parts: list[Component] = []
-    with progress.step("scan", len(tree.files), "files") as step, _memory(cache, root, order, len(tree.files)) as kept:
-        for listed, result in _results(tree.files, order, kept, jobs or os.cpu_count() or 1):
+    files, whole = _acquainted(tree.files, limits), _Whole()
+    with progress.step("scan", len(files), "files") as step, _memory(cache, root, order, len(files)) as kept:
+        for listed, result in _results(files, order, kept, jobs or os.cpu_count() or 1):
             yield from restamped(result.entries, stamp)
-            counts.update(result.formats)
-            unknown += not result.formats
-            declares |= result.declares
-            parts.extend(result.components)
+            whole.add(result)
             step.advance(1, listed.path)
-        reused = kept.reused
-    if parts:
+        whole.reused = kept.reused
+    yield from _of_the_whole(whole, stamp)
+    if section.history:
+        yield from _history(root, since, section, limits, stamp)
+    if section.general:
+        from hauberk.scanning.general_rules import general_findings
+
+        yield from general_findings(root, tree.files, stamp, said=whole.said)
+    if inventory is not None:
+        inventory.extend(whole.parts)
+    for omitted in tree.omitted:
+        yield Skipped(subject=omitted.subject, reason=omitted.reason, kind=omitted.kind, provenance=stamp.of(RECIPE))
+    yield from _counted(root, len(tree.files), whole, stamp)
+
+
+class _Whole:
+    """What is gathered over all files. said: the places our own rules have spoken of."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.unknown = self.reused = 0
+        self.declares = False
+        self.parts: list[Component] = []
+        self.said: set[tuple[str, str, int]] = set()
+
+    def add(self, result: FileScan) -> None:
+        self.counts.update(result.formats)
+        self.unknown += not result.formats
+        self.declares |= result.declares
+        self.parts.extend(result.components)
+        places = (item.location for item in result.entries if isinstance(item, Finding))
+        self.said.update((place.path, place.part, place.line) for place in places if place.line is not None)
+
+
+def _of_the_whole(whole: _Whole, stamp: Stamp) -> Iterator[Entry]:
+    """Yield what only all files together say: licences that do not go together, how old the advisories are."""
+    if whole.parts:
         from hauberk.scanning.licence_conflicts import licence_conflicts
 
-        yield from licence_conflicts(parts, stamp)
-    if declares:
+        yield from licence_conflicts(whole.parts, stamp)
+    if whole.declares:
         from hauberk.scanning.advisory_age import advisories_age
 
         yield advisories_age(stamp)
-    if section.history:
-        yield from _history(root, since, section, limits, stamp)
-    if inventory is not None:
-        inventory.extend(parts)
-    for omitted in tree.omitted:
-        yield Skipped(subject=omitted.subject, reason=omitted.reason, kind=omitted.kind, provenance=stamp.of(RECIPE))
-    yield from _counted(root, len(tree.files), unknown, counts, reused, stamp)
+
+
+def _acquainted(files: Sequence[Listed], limits: Limits) -> Sequence[Listed]:
+    """Tell the project's Python modules what the others say of them, where there are two or more."""
+    if sum(listed.path.endswith(".py") for listed in files) < 2:
+        return files
+    from hauberk.scanning.python_modules import survey as survey_modules
+
+    known = survey_modules(files, limits).known
+    return [listed._replace(known=known.get(listed.path)) for listed in files] if known else files
 
 
 class _Forgetful:
@@ -130,6 +163,9 @@ def _results(
         if jobs > 1 and left > _FEW and time.monotonic() - begun > _ALONE_SECONDS:
             yield from _shared_out(files[index:], order, kept, jobs)
             return
+        if listed.known is not None:
+            yield listed, read(listed)
+            continue
         yield listed, kept.get(listed) or kept.put(listed, read(listed))
 
 
@@ -138,7 +174,9 @@ def _shared_out(
 ) -> Iterator[tuple[Listed, FileScan]]:
     from hauberk.scanning.pool import scan_all
 
-    known = {index: result for index, listed in enumerate(files) if (result := kept.get(listed)) is not None}
+    read = order.reader()
+    known = {index: read(listed) for index, listed in enumerate(files) if listed.known is not None}
+    known |= {index: result for index, listed in enumerate(files) if (result := kept.get(listed)) is not None}
     rest = [listed for index, listed in enumerate(files) if index not in known]
     fresh = scan_all(rest, order, jobs) if rest else iter(())
     for index, listed in enumerate(files):
@@ -163,14 +201,12 @@ def restamped(entries: Sequence[Seen], stamp: Stamp) -> Iterator[Seen]:
         yield msgspec.structs.replace(item, provenance=msgspec.structs.replace(now, digests=digests))
 
 
-def _counted(
-    root: Path, total: int, unknown: int, counts: Counter[str], reused: int, stamp: Stamp
-) -> Iterator[Measurement]:
-    by_format = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
-    taken = f"; {reused} of them as they were judged before: same bytes, same rules" if reused else ""
+def _counted(root: Path, total: int, whole: _Whole, stamp: Stamp) -> Iterator[Measurement]:
+    by_format = ", ".join(f"{name} {count}" for name, count in sorted(whole.counts.items()))
+    taken = f"; {whole.reused} of them as they were judged before: same bytes, same rules" if whole.reused else ""
     rows = (
         ("files_scanned", total, (f"read by format: {by_format}" if by_format else "no format read any file") + taken),
-        ("files_of_unknown_kind", unknown, "no format knows them; their content was not judged"),
+        ("files_of_unknown_kind", whole.unknown, "no format knows them; their content was not judged"),
     )
     for name, value, note in rows:
         yield Measurement(

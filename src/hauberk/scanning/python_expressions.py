@@ -6,15 +6,30 @@ import ast
 from collections.abc import Callable
 
 from hauberk.scanning.artifact import Place
-from hauberk.scanning.python_building import all_of, built, element_of, holding, site_logs, text_of, words_of
+from hauberk.scanning.python_building import (
+    all_of,
+    built,
+    element_of,
+    from_files,
+    from_table,
+    handed_over,
+    holding,
+    piped,
+    site_logs,
+    text_of,
+    words_of,
+)
+from hauberk.scanning.python_sanitizers import is_digest, is_digest_check, passed
 from hauberk.scanning.python_scope import Memory, Scope, canonical
-from hauberk.scanning.python_sources import answer, attribute, handed, is_digest_check, is_runnable, passed, shown
+from hauberk.scanning.python_sources import answer, attribute, handed, shown
 from hauberk.scanning.python_values import (
     ENTRIES,
     NOTHING,
+    NOTHING_KNOWN,
     TEXT_LIMIT,
     UNKNOWN,
     CallSite,
+    Known,
     Taint,
     Value,
     join,
@@ -26,6 +41,8 @@ from hauberk.scanning.watch import Watch
 
 DEPTH = 130
 """Levels of nesting that are followed; the interpreter's own stack allows a few times as many."""
+_RUNNERS = ("subprocess.", "os.system", "os.popen", "runpy.", "asyncio.create_subprocess", "importlib.import_module")
+_TABLES = ("globals()", "locals()", "vars()")
 
 
 def place_of(node: ast.expr | ast.stmt) -> Place:
@@ -36,14 +53,23 @@ def place_of(node: ast.expr | ast.stmt) -> Place:
 class Expressions:
     """Evaluate expressions in a scope; calls are kept by node, so that a later reading replaces an earlier one.
 
-    functions: parameter names of the functions of this file by path; classes: paths of the classes of this file.
+    functions: parameter names of the functions of this file by path; classes: paths of the classes of this file;
+    fields: the annotated names in them, which a data class takes as arguments.
+    sent: what is handed to functions of other modules, by dotted name and parameter. digested: the functions in which a
+    digest or signature is compared. files: what steers the files that were written, by name.
     """
 
-    def __init__(self, memory: Memory, watch: Watch) -> None:
+    def __init__(self, memory: Memory, watch: Watch, known: Known = NOTHING_KNOWN) -> None:
         self.memory, self.watch = memory, watch
+        self.names = dict(known.names)
+        self.abroad = {path: (parameters, value) for path, parameters, value in known.functions}
+        self.sent: dict[tuple[str, str], Value] = {}
+        self.digested: set[str] = set()
+        self.files: dict[str, tuple[Taint, ...]] = {}
         self.sites: dict[int, CallSite] = {}
         self.functions: dict[str, tuple[str, ...]] = {}
         self.classes: set[str] = set()
+        self.fields: dict[str, tuple[str, ...]] = {}
         self.depth = 0
         self.too_deep = False
         self._handlers: dict[type, Callable[[ast.expr, Scope], Value]] = {
@@ -100,7 +126,8 @@ class Expressions:
         if isinstance(target.value, ast.Name):
             held = scope.lookup(target.value.id)
             entries = tuple(row for row in held.entries if row[0] != name or not name)
-            scope.put(target.value.id, held._replace(entries=(*entries, (name, value))[-ENTRIES:]))
+            inside = join(held.inside, value.everything())
+            scope.put(target.value.id, held._replace(entries=(*entries, (name, value))[-ENTRIES:], inside=inside))
 
     def _stored(self, target: ast.expr, path: str, value: Value, scope: Scope) -> None:
         """Keep what is stored into attributes and keys as a call of "path =": settings are made this way too."""
@@ -127,7 +154,7 @@ class Expressions:
         path = canonical(longer(base.path, f".{node.attr}")) if base.path else f"?.{node.attr}"
         if isinstance(base.constant, str):
             path = f"str.{node.attr}"
-        known = self.memory.look(f"attribute {path}") if path.startswith(":") else NOTHING
+        known = self.memory.look(f"attribute {path}") if path.startswith(":") else self.names.get(path, NOTHING)
         sent = attribute(path, node.lineno)
         taints = join(base.taints, known.taints, (sent,) if sent else ())
         if known is not NOTHING:
@@ -138,10 +165,12 @@ class Expressions:
         assert isinstance(node, ast.Subscript)
         base, key = self.value(node.value, scope), self.value(node.slice, scope)
         if isinstance(key.constant, str):
-            held = base.get(key.constant)
+            held = base.get(key.constant) or from_table(base.path, key.constant, node.lineno, scope)
             if held is not None:
                 return held
             return Value(path=longer(base.path, f"[{key.constant[:40]}]"), taints=base.everything())
+        if base.path in _TABLES:
+            self.sites[id(node)] = CallSite(f"{base.path} []", place_of(node), (key,), function=scope.function)
         return element_of(base)
 
     # --- text and containers
@@ -162,18 +191,16 @@ class Expressions:
             node = node.left
         values = [self.value(item, scope) for item in (node, *reversed(operands))]
         if all(isinstance(operator, ast.BitOr) for operator in operators):
-            return self._piped(values)
+            return piped(values)
         if isinstance(operators[-1], ast.Mod) and len(values) == 2:
             first, second = values
             return text_of([first, second])._replace(text=first.text)
-        return text_of(values)
-
-    def _piped(self, values: list[Value]) -> Value:
-        """Read prompt | model | parser, a chain that asks the model when it is invoked."""
-        taints = join(*(value.everything() for value in values))
-        if any(is_runnable(value) for value in values):
-            return Value(path="langchain.chain()", taints=taints)
-        return Value(taints=taints, path=values[0].path if len(values) == 1 else "")
+        joined = text_of(values)
+        if isinstance(operators[-1], ast.Div) and values[0].path.startswith("pathlib."):
+            return joined._replace(
+                path=values[0].path, text="/".join(value.text or "{}" for value in values)[:TEXT_LIMIT]
+            )
+        return joined
 
     def _dict(self, node: ast.expr, scope: Scope) -> Value:
         assert isinstance(node, ast.Dict)
@@ -209,7 +236,9 @@ class Expressions:
     def _compare(self, node: ast.expr, scope: Scope) -> Value:
         assert isinstance(node, ast.Compare)
         for item in (node.left, *node.comparators):
-            self.value(item, scope)
+            if is_digest(self.value(item, scope).path):
+                scope.guarded = True
+                self.digested.add(scope.function)
         return NOTHING
 
     def _unary(self, node: ast.expr, scope: Scope) -> Value:
@@ -258,6 +287,8 @@ class Expressions:
         callee = self.value(node.func, scope)
         receiver = self._receiver(node, callee, scope)
         arguments = [self.value(item, scope) for item in node.args]
+        if self.files and callee.path.startswith(_RUNNERS):
+            arguments = [from_files(value, self.files) for value in arguments]
         spread = any(isinstance(item, ast.Starred) for item in node.args)
         keywords: list[tuple[str, Value]] = []
         for keyword in node.keywords:
@@ -281,28 +312,34 @@ class Expressions:
             receiver=receiver,
             words=words_of(node) if site_logs(callee.path) else (),
             guarded=scope.guarded,
+            node=node,
         )
         self.sites[id(node)] = site
         if is_digest_check(site.path):
             scope.guarded = True
+            self.digested.add(scope.function)
         return self._result(site)
 
     def _receiver(self, node: ast.Call, callee: Value, scope: Scope) -> Value:
         if not isinstance(node.func, ast.Attribute):
             return NOTHING
         if isinstance(node.func.value, ast.Name):
-            return scope.lookup(node.func.value.id)
+            held = scope.lookup(node.func.value.id)
+            return held._replace(taints=join(held.taints, callee.taints)) if callee.taints else held
         if isinstance(node.func.value, ast.Constant):
             return self._constant(node.func.value, scope)
-        return Value(taints=callee.taints)
+        return Value(path=callee.path.rpartition(".")[0], taints=callee.taints)
 
     def _result(self, site: CallSite) -> Value:
         made = built(site)
         if made is not None:
             return made
         self._hand(site)
+        self._write(site)
         if site.path.startswith(":") and (own := self._own(site)) is not None:
             return own
+        if site.path in self.abroad:
+            return self._foreign(site)
         said = answer(site)
         if said is not None and said.kind == "model":
             return Value(path=longer(site.path, "()"), taints=(said,))
@@ -310,13 +347,25 @@ class Expressions:
         step = f"line {site.place.line}: through {shown(site.path)}()"
         taints = widen(passed(site, incoming), step)
         text = site.receiver.text if site.path.startswith("str.") or site.tail == "format" else ""
+        text = site.argument(0).text if site.path == "open" else text
         return Value(path=longer(site.path, "()"), taints=join(taints, (said,) if said else ()), text=text)
+
+    def _write(self, site: CallSite) -> None:
+        """Note who steers what is written to a file whose name is known: it may be run by that name."""
+        name = site.receiver.text
+        if site.tail in ("write", "write_text", "writelines") and name and "{}" not in name:
+            taints = site.argument(0).everything()
+            if taints and len(self.files) < ENTRIES:
+                step = f"line {site.place.line}: written to {name[:60]}"
+                self.files[name] = join(self.files.get(name, ()), widen(taints, step))
 
     def _own(self, site: CallSite) -> Value | None:
         """Call a function or make an object of this file: hand the arguments over, return what it is known to give."""
         path = site.path
         if path in self.classes:
             self._fill(f"{path}().__init__", site)
+            for name, value in handed_over(self.fields.get(path, ()), path, site):
+                self.memory.add(f"attribute {path}().{name}", value)
             return Value(path=f"{path}()")
         if path not in self.functions:
             return None
@@ -325,12 +374,17 @@ class Expressions:
         return known._replace(path=known.path if not known.path.startswith("?") else "")
 
     def _fill(self, function: str, site: CallSite) -> None:
-        names = self.functions.get(function, ())
-        line = f"line {site.place.line}: handed to {shown(function)}()"
-        for name, value in (*zip(names, site.arguments, strict=False), *site.keywords):
-            if value.taints or value.entries or (value.path and not value.path.startswith("?")):
-                handed_over = Value(path=value.path, taints=widen(value.everything(), line))
-                self.memory.add(f"param {function} {name}", handed_over)
+        for name, value in handed_over(self.functions.get(function, ()), function, site):
+            self.memory.add(f"param {function} {name}", value)
+
+    def _foreign(self, site: CallSite) -> Value:
+        """Call a function of another module of the project: what it is handed is noted, what it gives is known."""
+        parameters, given = self.abroad[site.path]
+        for name, value in handed_over(parameters, site.path, site):
+            old = self.sent.get((site.path, name))
+            self.sent[site.path, name] = value if old is None else merge(old, value)
+        step = f"line {site.place.line}: returned by {shown(site.path)}()"
+        return given._replace(path=given.path or longer(site.path, "()"), taints=widen(given.taints, step))
 
     def _hand(self, site: CallSite) -> None:
         """Note that a function of this file is given to an agent or a form, which fill in its parameters."""

@@ -6,6 +6,7 @@ import builtins
 from functools import lru_cache
 from typing import TypeAlias
 
+from hauberk.scanning.python_sanitizers import judged
 from hauberk.scanning.python_values import NOTHING, Value, merge, same
 
 _BUILTINS = frozenset(dir(builtins))
@@ -62,19 +63,22 @@ class Memory:
             self.stale = self.stale or (key in self._asked and not same(new, NOTHING))
 
 
+_PARTS = 4
+"""Steps from a part to the whole: url → urlparse(url) → .hostname → .lower()."""
 Written: TypeAlias = dict[str, Value]
 Before: TypeAlias = dict[str, Value | None]
 
 
 class Scope:
-    """Names of a module, class or function."""
+    """Names of a module, class or function. parts: of which name another is the deciding part: its host, its folder."""
 
-    __slots__ = ("_before", "decorators", "function", "guarded", "holder", "names", "parent", "stars")
+    __slots__ = ("_before", "decorators", "function", "guarded", "holder", "names", "parent", "parts", "stars")
 
     def __init__(self, parent: Scope | None, function: str, holder: str = "", decorators: tuple[str, ...] = ()) -> None:
         self.parent, self.function, self.holder, self.decorators = parent, function, holder, decorators
         self.names: dict[str, Value] = {}
         self.stars: list[str] = []
+        self.parts: dict[str, str] = {}
         self.guarded = False
         self._before: Before | None = None
 
@@ -134,8 +138,18 @@ class Scope:
             self.put(name, result)
 
     def trust(self, name: str) -> None:
-        """Drop the taints of a name that was held against a list of what is allowed."""
+        """Drop the taints of a name that was held against a list of what is allowed, and of what it is a part of."""
+        for _ in range(_PARTS):
+            value = self.lookup(name)
+            if value.everything():
+                entries = tuple((key, item._replace(taints=(), inside=())) for key, item in value.entries)
+                self.put(name, value._replace(taints=(), inside=(), entries=entries))
+            name = self.parts.get(name, "")
+            if not name:
+                return
+
+    def doubt(self, name: str) -> None:
+        """Note that a function whose name promises a check was asked about a name."""
         value = self.lookup(name)
-        if value.everything():
-            entries = tuple((key, item._replace(taints=())) for key, item in value.entries)
-            self.put(name, value._replace(taints=(), entries=entries))
+        if value.taints:
+            self.put(name, value._replace(taints=judged(value.taints)))

@@ -13,6 +13,7 @@ from hauberk.scanning.python_values import CallSite, Taint, Value, tail_of
 _MODEL_CALL = re.compile(
     r"openai\.(ChatCompletion|Completion)\.a?create"
     r"|openai\.((Async)?(Azure)?OpenAI\(\)\.)?(beta\.)?(chat\.completions|completions|responses)\.(create|parse|stream)"
+    r"|openai\.\w+\(\)\.beta\.threads\.(messages\.list|runs\.\w+)|(groq|together|cerebras[\w.]*|xai_sdk)\.\w+\(\)[\w.()]*\.create"
     r"|anthropic\.(Async)?Anthropic\w*\(\)\.(beta\.)?(messages\.(create|stream)|completions\.create)"
     r"|litellm\.(a?completion|a?text_completion|a?responses)"
     r"|ollama\.((Async)?Client\(\)\.)?(chat|generate)"
@@ -32,7 +33,8 @@ _MODEL_CALL = re.compile(
     r"(\.(a?invoke|a?predict|a?run|a?generate|a?batch|a?stream|call|acall|predict_messages))?"
     r"|llama_index[\w.()]*\.(a?query|a?chat|a?complete|a?predict|stream_chat|stream_complete)"
     r"|(smolagents|crewai|autogen|dspy)[\w.]*\(\)(\.(run|kickoff|generate_reply|initiate_chat|forward))?"
-    r"|[^ ]*\.(chat\.completions\.create|generate_content|create_chat_completion|invoke_model|converse"
+    r"|[^ ]*\.(chat\.completions\.(create|parse)|responses\.create|generate_content(_async)?|create_chat_completion"
+    r"|invoke_model|converse"
     r"|as_query_engine\(\)\.query|as_chat_engine\(\)\.chat)"
 )
 _MODEL_NAME = re.compile(
@@ -40,28 +42,11 @@ _MODEL_NAME = re.compile(
 )
 _AGENT_NAME = re.compile(r"(\w*_)?(agent|chain|agent_executor|query_engine)", re.I)
 _ASK = frozenset(
-    [
-        "invoke",
-        "ainvoke",
-        "predict",
-        "apredict",
-        "generate",
-        "agenerate",
-        "complete",
-        "acomplete",
-        "chat",
-        "achat",
-        "run",
-        "arun",
-        "query",
-        "call",
-        "ask",
-        "prompt",
-        "send_message",
-        "create_completion",
-        "text_generation",
-    ]
-)
+    ["invoke", "ainvoke", "predict", "apredict", "generate", "agenerate", "complete", "acomplete", "chat", "achat",
+     "run", "arun", "query", "call", "ask", "prompt", "send_message", "create_completion", "text_generation",
+     "completion", "acompletion", "respond", "answer", "stream", "astream", "batch"]
+)  # fmt: skip
+_ASK_MODEL = frozenset(["generate", "chat", "invoke", "ainvoke", "complete", "ask", "generate_text", "agenerate"])
 _ASK_FUNCTION = re.compile(
     r"_?(ask|call|query|invoke|prompt|complete|run|request)_?(the_|an_)?(llm|gpt\w*|claude|openai|chatgpt|language_model)\w*"
     r"|_?(llm|gpt|claude|chatgpt)_(complete|completion|call|query|generate|chat|answer|response|reply)\w*"
@@ -74,11 +59,31 @@ _MODEL_URL = re.compile(
 )
 _POST = re.compile(r"(requests|httpx)(\.(Session|Client|AsyncClient)\(\))?\.(post|request)")
 _REQUEST = re.compile(
-    r"flask\.request\.(args|form|json|data|values|cookies|headers|files|query_string|get_json|get_data)"
-    r"|\?request\.(GET|POST|body|data|query_params|args|form|json|get_json|COOKIES|headers)"
+    r"(flask|quart|bottle)\.request\.(args|form|json|data|values|cookies|headers|files|query_string|query|forms"
+    r"|get_json|get_data)"
+    r"|\?request\.(GET|POST|FILES|body|data|query_params|path_params|match_info|query|args|form|forms|files|json|get_json"
+    r"|get_data|post|text|read|COOKIES|cookies|headers|values)"
+    r"|:\w+\(\)\.request\.(GET|POST|FILES|data|body|query_params|headers|body_file)"
+    r"|:\w+\(\)\.rfile|\?(update\.)?message\.(text|content)"
 )
 _ASKED = re.compile(
-    r"input|streamlit\.(text_input|text_area|chat_input)|st\.(text_input|text_area|chat_input)|click\.prompt"
+    r"input|(streamlit|st)\.(sidebar\.)?(text_input|text_area|chat_input|file_uploader)|click\.prompt"
+    r"|\?(websocket|ws)\.(receive_text|receive_json|receive|recv)|fastapi\.WebSocket\(\)\.receive_(text|json|bytes)"
+    r"|chainlit\.AskUserMessage\(\)\.send|:\w+\(\)\.get_(query_)?arguments?"
+)
+_FETCHED = re.compile(
+    r"(requests|httpx|cloudscraper)(\.(Session|Client|AsyncClient)\(\))?\.(get|request)"
+    r"|aiohttp\.ClientSession\(\)\.get|urllib\.request\.urlopen"
+    r"|langchain[\w.]*\.\w*Loader(\.from_\w+)?\(\)\.(a?load|load_and_split|lazy_load)|imaplib\.\w+\(\)\.fetch"
+    r"|.*\.(similarity_search(_with_score)?|get_relevant_documents|as_retriever\(\)\.a?invoke)"
+    r"|(\?|.*[._])(retriever|vector_?store|vector_?db)(\(\))?\.(a?invoke|search|query|retrieve|a?get_relevant_documents)"
+    r"|email\.message_from_\w+|trafilatura\.(extract|fetch_url)|newspaper\.Article|llama_index[\w.]*Reader\(\)\.load_data"
+    r"|playwright[\w.()]*\.(content|inner_text)|slack_sdk[\w.()]*\.conversations_history|wikipedia\.(page|summary)"
+)
+_ENVIRONMENT = re.compile(r"os\.(environ\.get|getenv|environ\.__getitem__)|decouple\.config|\??getenv")
+_SECRET_NAME = re.compile(
+    r"(?i)([a-z0-9_]*_)?(api_?key|secret(_?key)?|access_?key|private_?key|password|passwd|pwd|(access|auth|api|bearer|hf|refresh)"
+    r"_?token|token|credentials?|connection_?string|database_url|dsn)"
 )
 _FILE_DATA = re.compile(
     r"(omegaconf\.)?OmegaConf\.load|json\.loads?|yaml\.(safe_load|load|unsafe_load|full_load)|tomllib\.loads?|toml\.loads?"
@@ -86,58 +91,25 @@ _FILE_DATA = re.compile(
 )
 _ROUTE = re.compile(r".*\.(get|post|put|patch|delete|route|websocket|api_route)\(\)")
 _TOOL = re.compile(
-    r"(.*\.)?(tool|function_tool|kernel_function|register_for_execution|register_for_llm|ai_callable)(\(\))?"
+    r"(.*\.)?(tool|function_tool|kernel_function|register_for_execution|register_for_llm|ai_callable|tool_plain"
+    r"|llm_tool|beta_tool|ai_function|skill|call_tool)(\(\))?"
 )
 _TOOL_MAKER = re.compile(
     r"(langchain[\w.]*\.(Tool|StructuredTool)(\.from_function)?|llama_index[\w.]*\.FunctionTool\.from_defaults"
     r"|autogen[\w.]*\.(register_function|FunctionTool)|haystack[\w.]*\.Tool)"
 )
-_FORM_MAKER = re.compile(r"gradio\.(Interface|ChatInterface)")
+_FORM_MAKER = re.compile(r"gradio\.(Interface|ChatInterface)|gradio\.\w+\(\)\.(click|submit|change|upload)")
+_SAID_BY_MODEL = re.compile(
+    r"(llm|gpt|ai|assistant|claude|agent|chatbot|completion|model)_(output|response|answer|reply|completion|message|text"
+    r"|code|sql|query|command|cmd|html|json|result|generated\w*)|(generated|suggested)_(code|sql|query|command|script|html"
+    r"|text)|tool_(input|args|arguments|call)",
+    re.I,
+)
+_NAMED_TEXT = re.compile(r"(.*_)?model_(code|result|message|query)", re.I)
 _SAID_BY_USER = re.compile(
     r"(user|customer|client|visitor)_(input|message|msg|query|prompt|text|question|content)|untrusted_\w+", re.I
 )
 _INJECTED = frozenset({"self", "cls", "db", "session", "response", "background_tasks", "settings", "client", "app"})
-
-_CLEAN = frozenset(
-    [
-        "int",
-        "float",
-        "bool",
-        "len",
-        "isinstance",
-        "hash",
-        "id",
-        "abs",
-        "round",
-        "sum",
-        "min",
-        "max",
-        "type",
-        "range",
-        "hashlib.sha256",
-        "hashlib.md5",
-        "uuid.UUID",
-        "datetime.datetime.fromisoformat",
-        "callable",
-        "hasattr",
-        "issubclass",
-    ]
-)
-_ESCAPES = {
-    "html.escape": "html", "markupsafe.escape": "html", "flask.escape": "html", "bleach.clean": "html",
-    "nh3.clean": "html", "cgi.escape": "html", "django.utils.html.escape": "html", "jinja2.escape": "html",
-    "xml.sax.saxutils.escape": "html", "django.utils.html.format_html": "html",
-    "shlex.quote": "shell", "pipes.quote": "shell",
-}  # fmt: skip
-_PROMISES = re.compile(
-    r"(is_)?(valid|sanit|saniti[sz]|escap|allow|whitelist|verif|vet|restrict|safe|clean|check|quote|approve|confirm)",
-    re.I,
-)
-_CARRIES = re.compile(
-    r"str|repr|format|dict|list|tuple|sorted|reversed|zip|map|filter|enumerate|iter|next|bytes|print|json\.(loads|dumps)"
-    r"|textwrap\.\w+|re\.\w+|copy\.(deep)?copy|urllib\.parse\.unquote\w*|base64\.\w+|(omegaconf\.)?OmegaConf\.\w+"
-    r"|str\.\w+"
-)
 
 
 @lru_cache(maxsize=8192)
@@ -153,6 +125,10 @@ def _kind(path: str) -> str:
         return "guessed"
     if _ASKED.fullmatch(path):
         return "asked"
+    if _FETCHED.fullmatch(path):
+        return "document"
+    if _ENVIRONMENT.fullmatch(path):
+        return "environment"
     return "file" if _FILE_DATA.fullmatch(path) else ""
 
 
@@ -172,6 +148,11 @@ def answer(site: CallSite) -> Taint | None:
         return Taint("model", f"by its name a language model answers {shown(path)}()", line, sure=False)
     if kind == "asked":
         return Taint("request", f"a user types {shown(path)}()", line)
+    if kind == "document":
+        return Taint("document", f"{shown(path)}() fetches a text others wrote", line)
+    if kind == "environment":
+        name = site.argument(0).constant
+        return secret(name, line) if isinstance(name, str) else None
     if kind == "file":
         own = isinstance(site.argument(0).constant, str) and not path.endswith("loads")
         return Taint("config", f"{shown(path)}() reads a data file", line, sure=not own)
@@ -185,6 +166,11 @@ def attribute(path: str, line: int) -> Taint | None:
     return None
 
 
+def secret(name: str, line: int) -> Taint | None:
+    """Return the taint of an environment variable that holds a key or password, by its name."""
+    return Taint("secret", f"the environment holds {name}", line) if _SECRET_NAME.fullmatch(name) else None
+
+
 def parameter(name: str, decorators: tuple[str, ...], function: str, line: int) -> Taint | None:
     """Return the taint of a function's parameter, by the decorators that hand the function to an agent or a router."""
     if name in _INJECTED:
@@ -195,6 +181,10 @@ def parameter(name: str, decorators: tuple[str, ...], function: str, line: int) 
         return Taint("request", f"a user sends {name} to {function.lstrip(':')}", line)
     if _SAID_BY_USER.fullmatch(name):
         return Taint("request", f"by its name {name} comes from a user", line, sure=False)
+    if _SAID_BY_MODEL.fullmatch(name) and not _NAMED_TEXT.fullmatch(name):
+        return Taint("model", f"by its name {name} comes from a language model", line, sure=False)
+    if name == "event" and function.rsplit(".", 1)[-1].lstrip(":") in ("lambda_handler", "handler"):
+        return Taint("request", "a user sends the event", line)
     return None
 
 
@@ -216,33 +206,6 @@ def _made(path: str) -> str:
     return "form" if _FORM_MAKER.fullmatch(path) else ""
 
 
-def passed(site: CallSite, incoming: tuple[Taint, ...]) -> tuple[Taint, ...]:
-    """Return which of the taints that go into an unknown call come out of it.
-
-    What a model said stays what a model said through any call; requests and files only through what plainly carries
-    text along, for the answer of a database to a user's question is not the user's.
-    """
-    if not incoming or site.path in _CLEAN:
-        return ()
-    escaped = _ESCAPES.get(site.path)
-    if escaped is not None:
-        return tuple(taint._replace(safe_for=taint.safe_for | {escaped}) for taint in incoming)
-    if _PROMISES.match(tail_of(site.path)):
-        return tuple(taint._replace(safe_for=taint.safe_for | {"judged"}) for taint in incoming)
-    own = set(site.receiver.taints)
-    carries = _CARRIES.fullmatch(site.path) is not None
-    return tuple(taint for taint in incoming if taint.kind == "model" or carries or taint in own)
-
-
-@lru_cache(maxsize=8192)
-def is_digest_check(path: str) -> bool:
-    """Tell whether a call compares a digest or a signature."""
-    return (
-        path in ("hmac.compare_digest", "secrets.compare_digest")
-        or re.fullmatch(r".*\.verify|verify_\w+", path) is not None
-    )
-
-
 def is_runnable(value: Value) -> bool:
     """Tell whether calling or piping the value asks a language model."""
     return _MODEL_CALL.fullmatch(value.path) is not None or _MODEL_NAME.fullmatch(tail_of(value.path)) is not None
@@ -259,7 +222,7 @@ def _guessed(path: str) -> bool:
     base, _, tail = path.rpartition(".")
     if tail in _ASK and base:
         holder = tail_of(base)
-        if _MODEL_NAME.fullmatch(holder):
+        if _MODEL_NAME.fullmatch(holder) or (tail in _ASK_MODEL and holder == "model"):
             return True
         return tail in ("run", "arun", "invoke", "ainvoke", "query", "ask") and bool(_AGENT_NAME.fullmatch(holder))
     name = tail_of(path)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
 from hauberk.scanning.artifact import NOWHERE, Place
@@ -30,8 +32,9 @@ class Taint(NamedTuple):
     """Someone outside the program steers the value.
 
     kind: "model" (what a language model answered, or an agent chose), "request" (what a user sent), "config" (what a
-    data file says). origin: in words. sure: False where only a name suggests it. safe_for: sinks it was escaped for:
-    "html", "shell", "judged" (it went through a function whose name promises a check nobody read).
+    data file says), "document" (a page, mail or passage fetched from elsewhere), "secret" (a key: nobody steers it, but
+    it must not travel). origin: in words. sure: False where only a name suggests it. safe_for: sinks it was escaped
+    for: "html", "shell", "path", "judged" (it went through a function whose name promises a check nobody read).
     """
 
     kind: str
@@ -43,7 +46,11 @@ class Taint(NamedTuple):
 
     def trace(self) -> tuple[str, ...]:
         """Word the way from the origin, one step a line."""
-        return (f"line {self.line}: {self.origin}", *self.steps)
+        return (f"line {self.line}: {self.origin}" if self.line else self.origin, *self.steps)
+
+    def elsewhere(self, path: str) -> Taint:
+        """Return the taint as another file sees it: with the file and line it comes from, without the steps there."""
+        return self if not self.line else self._replace(origin=f"{path}:{self.line}: {self.origin}", line=0, steps=())
 
 
 class Value(NamedTuple):
@@ -51,7 +58,8 @@ class Value(NamedTuple):
 
     path: the dotted way to it, aliases resolved: "torch.load", "openai.OpenAI().chat", ":ask" for a function of this
     file, "?client" for something unknown called client. text: the literal pieces of a string, "{}" for the rest.
-    entries: of a literal dict, list or tuple, with the key ("" where there is none). bound: arguments of a partial.
+    entries: of a literal dict, list or tuple, with the key ("" where there is none). inside: the taints of the entries
+    and of what these hold. bound: arguments of a partial.
     """
 
     path: str = ""
@@ -59,6 +67,7 @@ class Value(NamedTuple):
     taints: tuple[Taint, ...] = ()
     text: str = ""
     entries: tuple[tuple[str, Value], ...] = ()
+    inside: tuple[Taint, ...] = ()
     bound: Bound | None = None
 
     def tainted(self, kind: str, sink: str = "") -> Taint | None:
@@ -68,7 +77,7 @@ class Value(NamedTuple):
 
     def everything(self) -> tuple[Taint, ...]:
         """Return the taints of the value and of what it holds."""
-        return join(self.taints, *(item.taints for _, item in self.entries))
+        return join(self.taints, self.inside) if self.inside else self.taints
 
     def get(self, key: str) -> Value | None:
         """Look a key up in a literal dict."""
@@ -91,7 +100,8 @@ class CallSite(NamedTuple):
     path: of what is called; "path =" where a value is stored into an attribute or key of that path. open: True where
     *args or **kwargs of unknown content are passed, so that an argument that is not there may be there. function: path
     of the function it stands in, "" at module level. words: of what may log, the arguments' source names,
-    lower case. guarded: a comparison of digests or a signature check stands before it in the function.
+    lower case. guarded: a comparison of digests or a signature check stands before it in the function. node: the call's
+    own syntax, for edits.
     """
 
     path: str
@@ -103,6 +113,7 @@ class CallSite(NamedTuple):
     receiver: Value = NOTHING
     words: tuple[str, ...] = ()
     guarded: bool = False
+    node: ast.Call | None = None
 
     @property
     def tail(self) -> str:
@@ -125,6 +136,15 @@ class CallSite(NamedTuple):
         return UNKNOWN if value is None else value.constant
 
 
+class Defined(NamedTuple):
+    """A function of the program. parameters: names, and the paths of their annotations. decorators: their paths."""
+
+    path: str
+    node: ast.FunctionDef | ast.AsyncFunctionDef
+    parameters: tuple[tuple[str, str], ...]
+    decorators: tuple[str, ...]
+
+
 class Returned(NamedTuple):
     """A value that a function returns. decorators: paths of the function's decorators."""
 
@@ -133,6 +153,41 @@ class Returned(NamedTuple):
     decorators: tuple[str, ...]
 
 
+class Program(NamedTuple):
+    """What a file calls, defines and returns. too_deep: some of it is nested too deep and was not read.
+
+    digested: paths of the functions that compare a digest or a signature ("" for the module itself).
+    """
+
+    calls: tuple[CallSite, ...] = ()
+    returns: tuple[Returned, ...] = ()
+    classes: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    functions: tuple[Defined, ...] = ()
+    digested: frozenset[str] = frozenset()
+    too_deep: bool = False
+
+    def named(self, *paths: str) -> Iterator[CallSite]:
+        """Yield calls of exactly these paths, in the order of the file."""
+        wanted = frozenset(paths)
+        return (site for site in self.calls if site.path in wanted)
+
+
+class Known(NamedTuple):
+    """What the other modules of a project say of one: see `python_modules`.
+
+    functions: by the dotted name it calls them, their parameters and what they return. names: what it imports from
+    them. given: what they hand to its own functions, by the memory's key ("param :run code").
+    """
+
+    functions: tuple[tuple[str, tuple[str, ...], Value], ...] = ()
+    names: tuple[tuple[str, Value], ...] = ()
+    given: tuple[tuple[str, Value], ...] = ()
+
+
+NOTHING_KNOWN = Known()
+
+
+@lru_cache(maxsize=1 << 14)
 def tail_of(path: str) -> str:
     """Return the last name of a path, without call or index brackets."""
     last = path.rsplit(".", 1)[-1].removeprefix("?").removeprefix(":")
@@ -165,6 +220,7 @@ def same(left: Value, right: Value) -> bool:
     return (
         left.path == right.path
         and left.taints == right.taints
+        and left.inside == right.inside
         and left.text == right.text
         and type(left.constant) is type(right.constant)
         and left.constant == right.constant
@@ -185,6 +241,7 @@ def merge(left: Value, right: Value) -> Value:
         taints=join(left.taints, right.taints),
         text=left.text or right.text,
         entries=left.entries or right.entries,
+        inside=join(left.inside, right.inside),
         bound=left.bound or right.bound,
     )
 

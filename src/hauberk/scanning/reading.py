@@ -13,9 +13,10 @@ from hauberk.core.evidence import Digest, Finding, Location, Severity, Skipped, 
 from hauberk.core.inventory import Component
 from hauberk.core.limits import DEFAULT_LIMITS, Limits
 from hauberk.core.provenance import Stamp
-from hauberk.scanning.artifact import Artifact, Blob, Draft, Problem, Rule
+from hauberk.scanning.artifact import Artifact, Blob, Draft, Edit, Problem, Rule
 from hauberk.scanning.blobs import FileBlob, MemberBlob
 from hauberk.scanning.hashing import Hashing, sha256_of
+from hauberk.scanning.ignoring import ignored
 from hauberk.scanning.inventory import components
 from hauberk.scanning.kit import Tools, tools
 from hauberk.scanning.neighbours import depends_on_neighbours, with_neighbours
@@ -61,7 +62,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     def reader(self) -> Callable[[Listed], FileScan]:
         """Return a function that reads one file so."""
         kit = tools(self.rules_off)
-        return lambda listed: scan_file(listed, kit, limits=self.limits, digests=self.digests)
+        return lambda listed: scan_file(listed, kit, limits=self.limits, digests=self.digests, ignores=self.ignores)
 
 
 def not_read(path: str, reason: str) -> FileScan:
@@ -76,6 +77,7 @@ def scan_file(
     stamp: Stamp = _STAMP,
     limits: Limits = DEFAULT_LIMITS,
     digests: bool = False,
+    ignores: bool = True,
 ) -> FileScan:
     """Look at one file: a pure function of its bytes and its name, so that files can be shared out."""
     try:
@@ -89,11 +91,17 @@ def scan_file(
     reading = _Reading(kit, limits, stamp)
     artifacts = tuple(with_neighbours(artifact, listed.file) for artifact in reading.read(blob, 0))
     found: list[Seen] = [*reading.skipped]
+    if listed.known is not None:
+        from hauberk.scanning.python_modules import knowing
+
+        artifacts = tuple(knowing(artifact, listed.known) for artifact in artifacts)
     for artifact in artifacts:
         for part in artifact.walk():
             found.extend(judged(part, kit, stamp))
     formats = {part.format for artifact in artifacts for part in artifact.walk() if part.format}
     kept = _shortened(_ordered(found), blob, stamp)
+    if ignores:
+        kept = ignored(kept, blob, artifacts, stamp)
     try:
         values = _digests(blob, hashing, kept)
     except OSError as error:
@@ -107,6 +115,15 @@ def scan_file(
         declares,
         any(depends_on_neighbours(artifact) for artifact in artifacts),
     )
+
+
+def proposed_edits(blob: FileBlob, kit: Tools, limits: Limits) -> Iterator[Edit]:
+    """Yield the safe changes that code rules propose for a file itself."""
+    for artifact in _Reading(kit, limits, _STAMP).read(blob, 0):
+        for name, rule in kit.rules if artifact.source is not None else ():
+            if name.startswith("code."):
+                for draft in rule.check(artifact):
+                    yield from draft.edits
 
 
 class _Reading:

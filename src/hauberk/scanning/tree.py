@@ -9,9 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from fnmatch import translate
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from hauberk.scanning.printable import plain
+
+if TYPE_CHECKING:
+    from hauberk.scanning.python_values import Known
 
 SKIPPED_FOLDERS = frozenset(
     {
@@ -26,10 +29,11 @@ OWN_FOLDERS = frozenset({".hauberk", "hauberk-report"})
 
 
 class Listed(NamedTuple):
-    """A file to look at. path: relative to the root, POSIX."""
+    """A file to look at. path: relative to the root, POSIX. known: what the project's other modules say of it."""
 
     file: str | Path
     path: str
+    known: Known | None = None
 
 
 class Omitted(NamedTuple):

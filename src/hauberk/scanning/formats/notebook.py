@@ -129,7 +129,7 @@ def _part(blob: Blob, index: int, cell: _Cell, lost: bool) -> Artifact:
 
 
 def _neutral(text: str) -> tuple[str, tuple[Instruction, ...], tuple[Note, ...]]:
-    """Replace magics, shell escapes and help by lines of Python that do nothing, keeping line numbers."""
+    """Replace magics, shell escapes and help by Python, keeping line numbers: nothing, or a call of a shell."""
     lines, shell, notes = [], [], []
     for number, line in enumerate(text.split("\n"), 1):
         match = _MAGIC.match(line)
@@ -137,14 +137,21 @@ def _neutral(text: str) -> tuple[str, tuple[Instruction, ...], tuple[Note, ...]]
             lines.append(line)
             continue
         indent, assigned = (match[1], match[2] or "") if match is not None else ("", "")
-        lines.append(f"{indent}{assigned}None" if assigned else f"{indent}pass")
-        notes.append(Note(name="magic", text=line.strip(), place=Place(line=number)))
         command = _SHELL.match(line)
+        does = _as_call(command[1]) if command is not None and "{" in line else "None"
+        lines.append(f"{indent}{assigned}{does}")
+        notes.append(Note(name="magic", text=line.strip(), place=Place(line=number)))
         if command is not None:
             value = re.sub(r"^\s*%(pip|conda|mamba)\b", r"\1", line) if "%" in line else command[1]
             shell.append(Instruction(keyword="RUN", value=value.strip(), place=Place(line=number)))
     python = "\n".join(lines)
     return (python, tuple(shell), tuple(notes)) if notes else (text, (), ())
+
+
+def _as_call(command: str) -> str:
+    """Write a shell escape with values in braces as the call it is, so that those are followed; else as nothing."""
+    call = f"get_ipython().system(f{command!r})"
+    return call if parse(call)[0] is not None else "None"
 
 
 def _lines_of_shell(body: str) -> tuple[Instruction, ...]:

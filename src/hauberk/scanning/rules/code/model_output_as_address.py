@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import ClassVar
 
 from hauberk.core.card import Card
 from hauberk.scanning.artifact import Artifact, Draft
 from hauberk.scanning.python_program import program_of
-from hauberk.scanning.python_values import CallSite, Taint, Value
+from hauberk.scanning.python_sinks import addressed_by, opened_by
 from hauberk.scanning.tainted_drafts import sink_of, tainted_draft
-
-_FETCH = re.compile(
-    r"(requests|httpx)(\.(Session|Client|AsyncClient)\(\))?\.(get|post|put|patch|delete|head|request)"
-    r"|urllib\.request\.(urlopen|urlretrieve|Request)|aiohttp\.ClientSession\(\)\.(get|post|put|request)"
-)
-_REMOVE = frozenset(["os.remove", "os.unlink", "os.rmdir", "shutil.rmtree", "shutil.move", "shutil.copy", "os.rename"])
 
 
 class ModelOutputAsAddress:
@@ -24,6 +17,18 @@ class ModelOutputAsAddress:
 
     A prompt injection then reaches the cloud's metadata service and internal systems, carries data out in the address,
     or reads and deletes files. Take host and folder from a list of allowed ones and let the model choose among them.
+
+    Bad:
+
+        @tool
+        def fetch(url: str): return requests.get(url).text
+
+    Good:
+
+        @tool
+        def fetch(url: str):
+            if urlparse(url).hostname not in HOSTS: raise ValueError(url)
+            return requests.get(url, timeout=10, allow_redirects=False).text
     """
 
     card: ClassVar[Card] = Card(
@@ -38,7 +43,10 @@ class ModelOutputAsAddress:
     def check(self, artifact: Artifact) -> Iterator[Draft]:
         """Judge the address of requests and the path of files."""
         for site in program_of(artifact).calls:
-            taint, what = _reaches(site)
+            what = "the address of a request"
+            taint = addressed_by(site, "model")
+            if taint is None:
+                taint, what = opened_by(site, "model"), "the path of a file"
             if taint is not None:
                 yield tainted_draft(
                     site.place,
@@ -48,20 +56,3 @@ class ModelOutputAsAddress:
                     "hold the host or the resolved folder against a list of allowed ones",
                     "medium",
                 )
-
-
-def _reaches(site: CallSite) -> tuple[Taint | None, str]:
-    if _FETCH.fullmatch(site.path):
-        address = site.argument(1 if site.tail == "request" else 0, "url")
-        return (_chosen(address, r"https?://[^/{]+[/?]"), "the address of a request")
-    if site.path in _REMOVE:
-        return (_chosen(site.argument(0), r"(?!)"), "a file to remove or move")
-    if site.path in ("open", "io.open", "pathlib.Path().write_text", "pathlib.Path().unlink"):
-        value = site.argument(0, "file") if site.tail == "open" else site.receiver
-        return (_chosen(value, r"(?!)"), "a file to open")
-    return None, ""
-
-
-def _chosen(value: Value, fixed: str) -> Taint | None:
-    """Return the taint unless the literal beginning fixes where it leads."""
-    return None if re.match(fixed, value.text) else value.tainted("model")

@@ -8,17 +8,10 @@ from typing import ClassVar
 from hauberk.core.card import Card
 from hauberk.scanning.artifact import Artifact, Draft
 from hauberk.scanning.python_program import program_of
+from hauberk.scanning.python_sinks import shown_by
 from hauberk.scanning.python_values import CallSite, Taint
 from hauberk.scanning.tainted_drafts import sink_of, tainted_draft
 
-_MARKUP = frozenset(
-    ["markupsafe.Markup", "flask.Markup", "jinja2.Markup", "django.utils.safestring.mark_safe",
-     "django.utils.safestring.SafeString", "fastapi.responses.HTMLResponse", "starlette.responses.HTMLResponse",
-     "IPython.display.HTML", "IPython.core.display.HTML", "gradio.HTML", "streamlit.components.v1.html",
-     "streamlit.html", "aiohttp.web.Response", "nicegui.ui.html"]
-)  # fmt: skip
-_TEMPLATES = frozenset(["flask.render_template_string", "jinja2.Template", "mako.template.Template"])
-_TEMPLATE_TAILS = frozenset(["from_string"])
 _RAW_ROUTES = ("flask.", "bottle.", "sanic.", "quart.")
 
 
@@ -28,6 +21,14 @@ class ModelOutputInHtml:
     Markup from a model carries scripts an attacker dictated into every reader's session (cross-site scripting);
     template source from a model runs code on the server. Let the template engine escape it, or clean it with a list of
     allowed tags (nh3), and never build a template from it.
+
+    Bad:
+
+        return HTMLResponse(f"<p>{answer}</p>")
+
+    Good:
+
+        return HTMLResponse(f"<p>{html.escape(answer)}</p>")
     """
 
     card: ClassVar[Card] = Card(
@@ -43,7 +44,7 @@ class ModelOutputInHtml:
         """Judge calls that make markup, and what raw routes return."""
         program = program_of(artifact)
         for site in program.calls:
-            taint, what = _reaches(site)
+            taint, what = shown_by(site, "model")
             if taint is not None:
                 yield _draft(site, taint, what)
         for returned in program.returns:
@@ -51,18 +52,6 @@ class ModelOutputInHtml:
             found = returned.value.tainted("model", "html") if raw and "<" in returned.value.text else None
             if found is not None:
                 yield _draft(CallSite(path="the response", place=returned.place), found, "shown as unescaped markup")
-
-
-def _reaches(site: CallSite) -> tuple[Taint | None, str]:
-    if site.path in _MARKUP:
-        if site.path == "aiohttp.web.Response" and site.says("content_type") != "text/html":
-            return None, ""
-        return site.argument(0, "content").tainted("model", "html"), "shown as unescaped markup"
-    if site.says("unsafe_allow_html") is True:
-        return site.argument(0, "body").tainted("model", "html"), "shown as unescaped markup"
-    if site.path in _TEMPLATES or (site.tail in _TEMPLATE_TAILS and "." in site.path):
-        return site.argument(0, "source").tainted("model"), "compiled as a template"
-    return None, ""
 
 
 def _draft(site: CallSite, taint: Taint, what: str) -> Draft:

@@ -2,43 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import ClassVar
 
 from hauberk.core.card import Card
 from hauberk.scanning.artifact import Artifact, Draft
 from hauberk.scanning.python_program import program_of
-from hauberk.scanning.python_values import CallSite
+from hauberk.scanning.python_sinks import queried_by
 from hauberk.scanning.tainted_drafts import sink_of, tainted_draft
-
-_EXECUTE = (
-    "execute",
-    "executemany",
-    "executescript",
-    "exec_driver_sql",
-    "raw",
-    "fetch",
-    "fetchall",
-    "fetchrow",
-    "query",
-    "sql",
-)
-_READ = (
-    "pandas.read_sql",
-    "pandas.read_sql_query",
-    "polars.read_database",
-    "duckdb.sql",
-    "duckdb.query",
-    "duckdb.execute",
-)
-_DATABASE = re.compile(
-    r"(?i)(sqlite3|psycopg|sqlalchemy|duckdb|mysql|pymysql|asyncpg|aiosqlite|databases|bigquery|snowflake|clickhouse|pyodbc"
-    r"|cursor|(^|[?._:])(cur|conn|connection|db|database|engine|session|con|tx|transaction)(\b|_))"
-)
-_STATEMENT = re.compile(
-    r"(?i)\b(select\s.+\sfrom|insert\s+into|update\s.+\sset|delete\s+from|drop\s|create\s+table)\b", re.S
-)
 
 
 class ModelOutputInSql:
@@ -46,6 +17,14 @@ class ModelOutputInSql:
 
     A prompt injection then reads or destroys the database. Bind values as parameters; where the model must write whole
     queries, give it a read-only role on views made for it, and a parser that refuses all but SELECT.
+
+    Bad:
+
+        cursor.execute(f"SELECT * FROM shops WHERE city = '{answer}'")
+
+    Good:
+
+        cursor.execute("SELECT * FROM shops WHERE city = %s", (answer,))
     """
 
     card: ClassVar[Card] = Card(
@@ -60,9 +39,7 @@ class ModelOutputInSql:
     def check(self, artifact: Artifact) -> Iterator[Draft]:
         """Judge the statement, not the parameters, of every query."""
         for site in program_of(artifact).calls:
-            if not _is_query(site):
-                continue
-            taint = site.argument(0, "sql").tainted("model", "sql")
+            taint = queried_by(site, "model")
             if taint is not None:
                 yield tainted_draft(
                     site.place,
@@ -72,12 +49,3 @@ class ModelOutputInSql:
                     "bind values as parameters; let model-written queries run only under a read-only role",
                     "high",
                 )
-
-
-def _is_query(site: CallSite) -> bool:
-    if site.path in _READ:
-        return True
-    if site.tail not in _EXECUTE or "." not in site.path:
-        return False
-    holder = site.path.rsplit(".", 1)[0]
-    return _DATABASE.search(holder) is not None or _STATEMENT.search(site.argument(0).text) is not None

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from hauberk.core.card import Card
 from hauberk.scanning.artifact import Artifact, Draft
+from hauberk.scanning.fixing import drop_keyword
 from hauberk.scanning.python_program import program_of
 from hauberk.scanning.python_values import CallSite
 
@@ -20,6 +21,14 @@ class RemoteCode:
 
     Whoever can push to that repository, or takes over its name, runs code as you. Prefer a model whose class is in the
     library; else read the code, copy it into the project, or pin the commit you read with `revision=`.
+
+    Bad:
+
+        AutoModel.from_pretrained("someone/model", trust_remote_code=True)
+
+    Good:
+
+        AutoModel.from_pretrained("bert-base-uncased", revision="86b5e0934494bd15c9632b12f734a8a67f723594")
     """
 
     card: ClassVar[Card] = Card(
@@ -35,6 +44,12 @@ class RemoteCode:
         """Judge every call by its keywords, whatever it is called."""
         for site in program_of(artifact).calls:
             yield from _trusting(site)
+            if _stored(site):
+                yield Draft(
+                    message="trust_remote_code is switched on for what is loaded with these settings",
+                    fix="use a model whose class is in the library, or pin the commit you have read with revision=",
+                    place=site.place,
+                )
             yield from _hub(site)
             custom = site.says("custom_pipeline")
             if isinstance(custom, str) and "/" in custom and not custom.startswith((".", "/")):
@@ -44,6 +59,16 @@ class RemoteCode:
                     severity="medium",
                     place=site.place,
                 )
+
+
+def _stored(site: CallSite) -> bool:
+    if site.path.endswith(("[trust_remote_code] =", ".trust_remote_code =", "[HF_TRUST_REMOTE_CODE] =")):
+        return site.arguments[0].constant in (True, "1", "true", "True")
+    return (
+        site.tail == "setdefault"
+        and site.argument(0).constant == "trust_remote_code"
+        and site.argument(1).constant is True
+    )
 
 
 def _trusting(site: CallSite) -> Iterator[Draft]:
@@ -58,6 +83,7 @@ def _trusting(site: CallSite) -> Iterator[Draft]:
         else "use a model whose class is in the library, or pin the commit you have read with revision=",
         severity="low" if pinned else "high",
         place=site.place,
+        edits=drop_keyword(site, "trust_remote_code"),
     )
 
 

@@ -39,6 +39,14 @@ class UnpinnedDownload:
 
     A branch moves: the owner of the repository, or whoever takes the account over, changes your model tomorrow, and no
     run can be repeated. Pass `revision="<40-digit commit>"`, or download once and load from the project's own store.
+
+    Bad:
+
+        SentenceTransformer("all-MiniLM-L6-v2")
+
+    Good:
+
+        SentenceTransformer("all-MiniLM-L6-v2", revision="<40 hexadecimal digits>")
     """
 
     card: ClassVar[Card] = Card(

@@ -8,7 +8,8 @@ from typing import ClassVar, Literal
 
 from hauberk.core.card import Card
 from hauberk.core.evidence import Severity
-from hauberk.scanning.artifact import Artifact, Draft
+from hauberk.scanning.artifact import Artifact, Draft, Edit
+from hauberk.scanning.fixing import add_keyword, drop_keyword, set_name
 from hauberk.scanning.python_program import program_of
 from hauberk.scanning.python_values import CallSite
 
@@ -18,11 +19,15 @@ _PICKLES = {
     "cloudpickle.load": "cloudpickle", "cloudpickle.loads": "cloudpickle", "joblib.load": "joblib",
     "pandas.read_pickle": "pandas", "jsonpickle.decode": "jsonpickle", "jsonpickle.unpickler.decode": "jsonpickle",
     "fastai.learner.load_learner": "fastai", "fastai.vision.all.load_learner": "fastai",
-    "fastai.basics.load_learner": "fastai", "compress_pickle.load": "compress_pickle",
+    "fastai.basics.load_learner": "fastai", "compress_pickle.load": "compress_pickle", "shelve.open": "shelve",
+    "joblib.numpy_pickle.load": "joblib", "pickle._Unpickler": "pickle", "pandas.io.pickle.read_pickle": "pandas",
+    "jsonpickle.loads": "jsonpickle", "torch.package.PackageImporter": "torch package",
+    "multiprocessing.reduction.ForkingPickler.loads": "pickle", "srsly.pickle_loads": "pickle",
+    "zodbpickle.loads": "pickle", "ray.cloudpickle.loads": "cloudpickle", "pyspark.cloudpickle.loads": "cloudpickle",
 }  # fmt: skip
 _UNDERNEATH = re.compile(
     r"mlflow\.(pyfunc|sklearn|pytorch|xgboost|lightgbm|statsmodels)\.load_model"
-    r"|stable_baselines3\.\w+\.load|nemo[\w.]*\.restore_from|.*\.load_from_checkpoint|shelve\.open|paddle\.load"
+    r"|stable_baselines3\.\w+\.load|nemo[\w.]*\.restore_from|.*\.load_from_checkpoint|paddle\.load"
 )
 _SAFE_YAML = ("SafeLoader", "CSafeLoader", "BaseLoader", "CBaseLoader")
 _OWN_BYTES = re.compile(r"(pickle|dill|cloudpickle)\.dumps\(\)")
@@ -35,6 +40,16 @@ class UnsafeLoad:
     A pickle is a program: whoever can replace the file, its download or its cache runs code as you. Keep weights as
     safetensors, tables as Parquet or npz without objects, scikit-learn models as skops or ONNX; where a pickle must
     stay, load it with `weights_only=True`, or check a signature before (`hauberk verify`).
+
+    Bad:
+
+        state = torch.load(path)
+        config = yaml.load(stream, Loader=yaml.Loader)
+
+    Good:
+
+        state = torch.load(path, weights_only=True)
+        config = yaml.safe_load(stream)
     """
 
     card: ClassVar[Card] = Card(
@@ -57,7 +72,10 @@ class UnsafeLoad:
             if site.guarded and severity != "low":
                 message += "; a digest or signature is checked before it, which was not judged"
                 severity, confidence = "low", "low"
-            yield Draft(message=message, fix=fix, severity=severity, confidence=confidence, place=site.place)
+            edits = _edits(site)
+            yield Draft(
+                message=message, fix=fix, severity=severity, confidence=confidence, place=site.place, edits=edits
+            )
 
 
 def _judge(site: CallSite) -> _Verdict | None:
@@ -69,11 +87,32 @@ def _judge(site: CallSite) -> _Verdict | None:
         return _pickled(site, library)
     if site.tail in ("load_model", "deserialize", "load_img", "enable_unsafe_deserialization"):
         return _keras(site)
+    if site.tail == "recv_pyobj":
+        return ("recv_pyobj unpickles what the other side of the socket sends", "send JSON or arrays", "high")
     if site.says("use_safetensors") is False:
         return (f"{_name(site)} is told to prefer pickled weights", "drop use_safetensors=False", "medium")
     if _UNDERNEATH.fullmatch(site.path) and site.says("weights_only") is not True:
         return (f"{_name(site)} reads pickles underneath", "load it only from a place that only you can write", "low")
     return None
+
+
+def _edits(site: CallSite) -> tuple[Edit, ...]:
+    """Write the safe form where it is one keyword or name away; a file that needs the unsafe one then fails to load."""
+    if site.path in ("torch.load", "torch.hub.load_state_dict_from_url") and site.keyword("pickle_module") is None:
+        return add_keyword(site, "weights_only", "True")
+    if site.path == "numpy.load":
+        return drop_keyword(site, "allow_pickle")
+    if site.path in ("yaml.unsafe_load", "yaml.full_load"):
+        return set_name(site, site.tail, "safe_load")
+    if site.path == "yaml.load" and not site.open:
+        loader = site.keyword("Loader")
+        renamed = set_name(site, "load", "safe_load")
+        if loader is not None:
+            return (*renamed, *drop_keyword(site, "Loader")) if renamed else ()
+        return renamed if len(site.arguments) == 1 else ()
+    if site.says("safe_mode") is False:
+        return drop_keyword(site, "safe_mode")
+    return drop_keyword(site, "use_safetensors") if site.says("use_safetensors") is False else ()
 
 
 def _name(site: CallSite) -> str:

@@ -8,6 +8,7 @@ from typing import ClassVar
 import msgspec
 
 from hauberk.core.card import Card
+from hauberk.core.evidence import Severity
 from hauberk.scanning.artifact import Artifact, Draft
 from hauberk.scanning.python_program import program_of
 from hauberk.scanning.python_sources import answer
@@ -28,6 +29,14 @@ class UntrustedPrompt:
     The model obeys the system message most; whoever writes there rewrites its task, its limits and the use of its
     tools. Keep instructions constant, send what users write as a message of role "user", and let templates fill in
     variables instead of being built from them.
+
+    Bad:
+
+        messages = [{"role": "system", "content": f"You are {request.json['persona']}."}]
+
+    Good:
+
+        messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": question}]
     """
 
     card: ClassVar[Card] = Card(
@@ -45,15 +54,16 @@ class UntrustedPrompt:
             taint = _in_system(site)
             if taint is not None:
                 message = "what a user sends becomes part of the model's system instructions"
-                yield _draft(site, taint, message)
+                yield _draft(site, taint, message, "medium" if taint.sure else "high")
             elif (taint := _glued(site)) is not None:
                 draft = _draft(site, taint, "what a user sends is glued to the instructions of a prompt")
                 yield msgspec.structs.replace(draft, severity="low")
 
 
-def _draft(site: CallSite, taint: Taint, message: str) -> Draft:
+def _draft(site: CallSite, taint: Taint, message: str, severity: Severity = "medium") -> Draft:
+    """Word a draft; a source known by its name alone is lowered by one, which into a system message is medium still."""
     fix = 'keep instructions constant and send what users write as a message of role "user"'
-    return tainted_draft(site.place, taint, sink_of(site), message, fix, "medium")
+    return tainted_draft(site.place, taint, sink_of(site), message, fix, severity)
 
 
 def _in_system(site: CallSite) -> Taint | None:

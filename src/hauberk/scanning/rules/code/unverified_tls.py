@@ -8,12 +8,17 @@ from typing import ClassVar
 
 from hauberk.core.card import Card
 from hauberk.scanning.artifact import Artifact, Draft
+from hauberk.scanning.fixing import drop_keyword
 from hauberk.scanning.python_program import program_of
 from hauberk.scanning.python_values import CallSite
 
 _CLIENT = re.compile(r"(requests|httpx|aiohttp|urllib3|gradio_client|openai|anthropic)\b.*")
 _WEIGHTS = re.compile(
     r"huggingface\.co|\.(pt|pth|bin|safetensors|onnx|gguf|pkl|joblib|h5|keras|ckpt|npz|zip|tar|tgz|gz|whl)(\?|$|\{)|model|weights"
+)
+_COMMANDS = re.compile(r"subprocess\.\w+|os\.(system|popen)|get_ipython\(\)\.system")
+_UNCHECKED = re.compile(
+    r"\bcurl\b.*\s(-k|--insecure)\b|\bwget\b.*--no-check-certificate|--trusted-host|http\.sslVerify[= ]false"
 )
 _SWITCHES = re.compile(r".*\[(CURL_CA_BUNDLE|REQUESTS_CA_BUNDLE|PYTHONHTTPSVERIFY|HF_HUB_DISABLE_SSL\w*)\] =")
 
@@ -23,6 +28,14 @@ class UnverifiedTls:
 
     Anyone on the way then replaces the model, or reads the prompts and keys. Leave the check on; for a private
     authority pass its certificate: `verify="ca.pem"`.
+
+    Bad:
+
+        requests.get("https://hub.internal/model.bin", verify=False)
+
+    Good:
+
+        requests.get("https://hub.internal/model.bin", verify="/etc/ssl/acme.pem", timeout=30)
     """
 
     card: ClassVar[Card] = Card(
@@ -47,6 +60,7 @@ class UnverifiedTls:
                 fix="leave certificate checks on; pass the private authority's certificate instead",
                 severity="high" if weights else "medium",
                 place=site.place,
+                edits=drop_keyword(site, "verify") if site.says("verify") is False else (),
             )
 
 
@@ -57,14 +71,28 @@ def _off(site: CallSite) -> str | None:
         return "certificate checks are off for the whole program"
     if _SWITCHES.fullmatch(site.path) and site.arguments[0].constant in ("", "0", "1"):
         return "certificate checks are off for the whole program"
+    if site.path.endswith(".verify_mode =") and site.arguments[0].path == "ssl.CERT_NONE":
+        return "the context checks no certificate"
+    if site.path.endswith(".check_hostname =") and site.arguments[0].constant is False:
+        return "the context does not check whose certificate it is"
+    if _COMMANDS.fullmatch(site.path) and _UNCHECKED.search(_words(site)):
+        return "the command checks no certificate"
+    if site.says("verify_ssl") is False or site.says("verify_certs") is False or site.says("ssl_verify") is False:
+        return "certificate checks are off"
     if site.path.endswith(".verify =") and site.arguments[0].constant is False:
         return "certificate checks are off for the session"
     if not _CLIENT.match(site.path) and site.tail not in ("get", "post", "request", "put"):
         return None
     if site.says("verify") is False:
         return "verify=False"
-    if site.says("ssl") is False and "aiohttp" in site.path:
+    if site.says("ssl") is False and ("aiohttp" in site.path or site.tail in ("get", "post", "request")):
         return "ssl=False"
-    if site.says("cert_reqs") == "CERT_NONE":
+    required = site.keyword("cert_reqs")
+    if required is not None and (required.constant == "CERT_NONE" or required.path == "ssl.CERT_NONE"):
         return "cert_reqs=CERT_NONE"
     return None
+
+
+def _words(site: CallSite) -> str:
+    command = site.argument(0, "args")
+    return command.text or " ".join(item.text for _, item in command.entries)
