@@ -2,7 +2,7 @@
 
     python benchmarks/scanning/checkpoint.py [folder with the commands picklescan, modelaudit, modelscan]
 
-Writes a torch zip of 512 MiB, the same weights stored in a zip of a safetensors file, and bombs (a gzip and a deflated
+Writes a pickle of one number, a torch zip of 512 MiB, the same weights stored in a zip of a safetensors file, and bombs (a gzip and a deflated
 member of 1500 MiB of zeros, five levels of sixteen zips) into a temporary folder. Every command is a process of its
 own, started in turns; wall and processor time and the peak of its memory are taken from the system. A first round warms
 the page cache and is not counted. Ratios are to picklescan, of medians.
@@ -157,6 +157,10 @@ def main() -> None:
             apart(make, folder / ("m.pt" if "torch" in name else "m.zip"))
             result[name] = measured(folder, peers, ROUNDS)
             shutil.rmtree(folder)
+        folder = Path(place) / "tiny_pickle"
+        folder.mkdir()
+        (folder / "m.pkl").write_bytes(b"\x80\x04K\x01.")
+        result["tiny_pickle"] = measured(folder, peers, ROUNDS)
         folder = Path(place) / "bombs"
         folder.mkdir()
         apart(bombs, folder)

@@ -31,6 +31,7 @@ class Notebook:
         summary="Code cells as Python, shell magics as instructions, text and outputs as notes.",
         paper="nbformat 4 and 3",
         suffixes=(".ipynb",),
+        by_name=True,
     )
 
     def sniff(self, blob: Blob) -> bool:

@@ -30,6 +30,7 @@ class NumpyArray:
         summary="Arrays in .npy files; object arrays are pickles.",
         paper="NEP 1; numpy.lib.format",
         suffixes=(".npy",),
+        begins=("\x93NUMPY",),
     )
 
     def sniff(self, blob: Blob) -> bool:

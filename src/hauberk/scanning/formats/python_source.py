@@ -22,6 +22,7 @@ class PythonSource:
         summary="Modules and scripts, parsed with the running interpreter's grammar and never executed.",
         paper="The Python Language Reference; PEP 263",
         suffixes=(".py", ".pyw"),
+        begins=("#!",),
     )
 
     def sniff(self, blob: Blob) -> bool:

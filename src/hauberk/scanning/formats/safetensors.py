@@ -35,6 +35,7 @@ class Safetensors:
         summary="Tensor files without code; the header is checked against the bytes.",
         paper="safetensors format description; Trail of Bits audit 2023",
         suffixes=(".safetensors",),
+        begins=((8, "{"),),
     )
 
     def sniff(self, blob: Blob) -> bool:

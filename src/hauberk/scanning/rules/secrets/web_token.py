@@ -26,6 +26,7 @@ class WebToken:
         paper="CWE-798; OWASP LLM02; MITRE ATLAS AML.T0012",
         threats=("CWE-798", "OWASP-LLM02", "AML.T0012"),
         severity="medium",
+        reads=("source", "notes", "references"),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:
