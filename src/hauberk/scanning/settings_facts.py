@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from hauberk.scanning.artifact import NOWHERE, Lookup, Note, Place, Problem, Reference
+from hauberk.scanning.artifact import NOWHERE, Artifact, Blob, Descend, Lookup, Note, Place, Problem, Reference
 from hauberk.scanning.keras_configs import KerasFacts, Payload, is_keras, keras_facts
 from hauberk.scanning.settings_pairs import Entry, Pairs, Path, Tree, shortened, steps_to, worded
 
@@ -49,6 +49,22 @@ class SettingsFacts:
         self.payloads: list[Payload] = []
         self.problems: list[Problem] = []
         self._keras = False
+
+    def artifact(self, blob: Blob, form: str, digest: str, descend: Descend) -> Artifact:
+        """Make the artifact of what was taken; payloads are handed on."""
+        parts = [part for payload in self.payloads for part in descend(payload.name, payload.data)]
+        return Artifact(
+            path=blob.path,
+            part=blob.part,
+            format=form,
+            size=blob.size,
+            digest=digest,
+            lookups=tuple(self.lookups),
+            references=tuple(self.references),
+            notes=tuple(self.notes),
+            problems=tuple(self.problems),
+            parts=tuple(parts),
+        )
 
     def take(self, entry: Entry) -> None:
         """Read one node."""

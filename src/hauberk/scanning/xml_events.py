@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import BinaryIO, NamedTuple
 from xml.parsers import expat
 
+from hauberk.core.errors import LimitExceeded
 from hauberk.scanning.artifact import Place, Problem, Reference
 from hauberk.scanning.watch import Watch
 
@@ -30,9 +31,10 @@ class _Stop(Exception):
 
 
 def read_xml(stream: BinaryIO, watch: Watch, began: Began, ended: Ended) -> XmlFacts:
-    """Call `began(name, attributes, place)` and `ended(name, text, place)` for each element; raises LimitExceeded.
+    """Call `began(name, attributes, place)` and `ended(name, text, place)` for each element.
 
-    Names lose their namespace. Reading ends at the first declared entity, whatever it would stand for.
+    Names lose their namespace. Reading ends at the first declared entity, whatever it would stand for, and at a limit, which is
+    then a problem: what was read before it stays.
     """
     reading = _Reading(watch, began, ended)
     try:
@@ -42,6 +44,8 @@ def read_xml(stream: BinaryIO, watch: Watch, began: Began, ended: Ended) -> XmlF
         reading.parser.Parse(b"", True)
     except _Stop:
         pass
+    except LimitExceeded as error:
+        reading.problems.append(Problem(kind="limit", message=error.what))
     except (expat.ExpatError, ValueError, LookupError) as error:
         reading.tell(f"not well-formed XML: {str(error)[:120]}")
     return XmlFacts(tuple(reading.references), tuple(reading.problems))

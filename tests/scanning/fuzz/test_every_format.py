@@ -63,7 +63,7 @@ def samples() -> dict[str, bytes]:
         info.size = 2
         archive.addfile(info, io.BytesIO(b"N."))
     made["m.tar"] = stream.getvalue()[:2048]
-    made["m.gz"] = gzip.compress(b"N.")
+    made["m.gz"] = gzip.compress(b"N.", mtime=0)
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("config.json", json.dumps({"class_name": "Sequential", "config": {"layers": []}}))

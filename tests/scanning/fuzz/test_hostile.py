@@ -77,7 +77,7 @@ SAMPLES = {
     "pickle_stream": pickle.dumps([OrderedDict(a=date(2024, 1, 1)), b"x" * 20, "é", 2**70, 1.5, {1, 2}], 4) + EVIL,
     "zip_archive": zipped(),
     "tar_archive": tarred(),
-    "compressed": gzip.compress(EVIL),
+    "compressed": gzip.compress(EVIL, mtime=0),
     "numpy_array": npy(),
     "safetensors": tensor_file(),
     "onnx_graph": ONNX,

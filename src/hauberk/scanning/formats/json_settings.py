@@ -63,19 +63,7 @@ class JsonSettings:
                     message = f"no well-formed JSON: {str(error)[:100]}"
                     facts.problems.append(Problem(kind="malformed", message=message))
         facts.locate(read.text)
-        parts = [part for payload in facts.payloads for part in descend(payload.name, payload.data)]
-        return Artifact(
-            path=blob.path,
-            part=blob.part,
-            format="json_settings",
-            size=blob.size,
-            digest=read.digest,
-            lookups=tuple(facts.lookups),
-            references=tuple(facts.references),
-            notes=tuple(facts.notes),
-            problems=tuple(facts.problems),
-            parts=tuple(parts),
-        )
+        return facts.artifact(blob, "json_settings", read.digest, descend)
 
 
 def _worth_reading(text: str) -> bool:

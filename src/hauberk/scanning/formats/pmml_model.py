@@ -7,12 +7,11 @@ from collections import Counter
 from typing import ClassVar
 
 from hauberk.core.card import Card
-from hauberk.core.errors import LimitExceeded
 from hauberk.core.limits import Limits
-from hauberk.scanning.artifact import Artifact, Blob, Descend, Note, Operator, Place, Problem, Reference
+from hauberk.scanning.artifact import Artifact, Blob, Descend, Note, Operator, Place, Reference
 from hauberk.scanning.text import is_text
 from hauberk.scanning.watch import Watch
-from hauberk.scanning.xml_events import XmlFacts, read_xml
+from hauberk.scanning.xml_events import read_xml
 
 _ROOT = re.compile(rb"<(?:\w+:)?PMML[\s>]")
 _TOLD = 1_000
@@ -38,10 +37,7 @@ class PmmlModel:
         """Read the elements."""
         seen = _Seen()
         with blob.open() as stream:
-            try:
-                facts = read_xml(stream, Watch(limits), seen.began, seen.ended)
-            except LimitExceeded as error:
-                facts = XmlFacts((), (Problem(kind="limit", message=error.what),))
+            facts = read_xml(stream, Watch(limits), seen.began, seen.ended)
         return Artifact(
             path=blob.path,
             part=blob.part,

@@ -52,19 +52,7 @@ class YamlSettings:
         if _WORTH_READING.search(read.text):
             _gather(read.text, limits, facts)
             facts.locate(read.text)
-        parts = [part for payload in facts.payloads for part in descend(payload.name, payload.data)]
-        return Artifact(
-            path=blob.path,
-            part=blob.part,
-            format="yaml_settings",
-            size=blob.size,
-            digest=read.digest,
-            lookups=tuple(facts.lookups),
-            references=tuple(facts.references),
-            notes=tuple(facts.notes),
-            problems=tuple(facts.problems),
-            parts=tuple(parts),
-        )
+        return facts.artifact(blob, "yaml_settings", read.digest, descend)
 
 
 def _gather(text: str, limits: Limits, facts: SettingsFacts) -> None:
