@@ -23,6 +23,10 @@ Tensor = torch.Tensor
 _NEARER, _TINY = 0.65, 1e-12
 """How near the next start is looked for, as a share of the last one's distance; and the least distance to divide by."""
 
+_CLEAR = 1e-6
+"""How far beyond the boundary a step aims at least, as a share of the box's diagonal: what lies on the boundary to the
+last bit may be no error when asked again, and the walk would never leave it."""
+
 _HALVINGS = 10
 """Blind looks between the first error and the clean input (section 3.1)."""
 
@@ -123,11 +127,13 @@ class BrendelBethge:
         """Solve equation 2; from the right side of the boundary aim beyond it, from the wrong side short of it."""
         where, done = turn.region, turn.index - self._blind
         slope = seen.gradient if not done else state.slope.lerp(seen.gradient, 1 - self.momentum)
-        gain = -seen.loss * torch.where(seen.loss < 0, self.overshoot, 2 - self.overshoot)
         flat, low, high, home = (
             part.flatten(1) for part in (slope, where.lower - state.x, where.upper - state.x, where.center - state.x)
         )
         diagonal = torch.linalg.vector_norm((where.upper - where.lower).flatten(1), dim=1)
+        clear = _CLEAR * diagonal * torch.linalg.vector_norm(flat, dim=1)
+        gain = -seen.loss * torch.where(seen.loss < 0, self.overshoot, 2 - self.overshoot)
+        gain = torch.maximum(gain, clear - seen.loss)
         radius = self.pace * 0.5 ** math.floor(self.decays * done / max(1, self.steps)) * diagonal
         move = along_boundary(where.norm, home, flat, gain, low, high, radius).reshape(state.x.shape)
         # What goes all the way home is the clean value itself, to the bit: l0 counts it.
