@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from hauberk.targets.fitting import started_anew
+from hauberk.numeric.fresh_start import started_anew
 
 
 def trained():

@@ -79,6 +79,11 @@ class Hunt:
         """Count the values of one input."""
         return math.prod(self.clean.shape[1:])
 
+    @property
+    def distances(self) -> Tensor:
+        """How far the nearest error lies (n,), whether in the ball or not; infinite where none was found."""
+        return self._nearest
+
     def open(self) -> Tensor:
         """Ask for the clean inputs → rows (m,) that do not err yet; whoever does stays as he is."""
         if not len(self.clean) or int(self.left[0]) < 1:

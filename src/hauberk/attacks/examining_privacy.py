@@ -3,42 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from typing import NamedTuple, TypeAlias
 
 import torch
 
+from hauberk.attacks.examining_records import Audit, exposed
+from hauberk.attacks.membership_checks import overlap, read_as, relabelled, shift, shuffled, similar
 from hauberk.attacks.recording import (
     Recorder,
     Samples,
+    answers,
     as_known,
-    decisions,
     demand,
     generator,
     guarded,
     recipe_of,
     samples,
 )
+from hauberk.attacks.shadows import Lender, Shadows
+from hauberk.core.errors import MissingPower
 from hauberk.core.evidence import Entry, Indicator
 from hauberk.core.progress import Silent
-from hauberk.core.protocols import Dataset, MembershipAttack, Progress, Target
+from hauberk.core.protocols import Dataset, MembershipAttack, Progress, ReferenceAttack, References, Target
 from hauberk.core.provenance import Stamp
 from hauberk.core.threat import Threat
-from hauberk.numeric.roc import advantage, area, curve, true_positives
-from hauberk.numeric.two_sample import separability
+from hauberk.numeric.roc import advantage, area, balanced_accuracy, curve, true_positives
 
-RATES = ((0.01, "membership_tpr_at_1pct_fpr"), (0.001, "membership_tpr_at_0_1pct_fpr"))
+RATES = (
+    (0.01, "membership_tpr_at_1pct_fpr"),
+    (0.001, "membership_tpr_at_0_1pct_fpr"),
+    (0.0001, "membership_tpr_at_0_01pct_fpr"),
+)
 """False positive rates at which Carlini et al. 2022 (arXiv:2112.03570, §IV) ask for the true positive rate."""
-SHIFTED = 0.55
-"""Area above which train and test inputs differ so much that "member" may just mean "from the other source"."""
-COMPARED = 750
-"""Samples a side for that comparison: its cost grows with the cube."""
-SURE = 0.9999
-"""Level of the self-check on shuffled membership: it should cry wolf in one run of ten thousand."""
+POPULATION = 1 / 3
+"""Share of the non-members that an attack on a population learns from; the others are audited."""
+
+Attack: TypeAlias = MembershipAttack | ReferenceAttack
+
+
+class Audited(NamedTuple):
+    """Who is audited: members and as many others, as places in train and test, and outsiders kept for a population.
+
+    smaller: how many there were of the scarcer kind.
+    """
+
+    members: torch.Tensor
+    others: torch.Tensor
+    population: torch.Tensor
+    smaller: int
 
 
 def examine_privacy(
     target: Target,
     data: Dataset,
-    attack: MembershipAttack,
+    attack: Attack,
     threat: Threat,
     *,
     stamp: Stamp,
@@ -46,135 +64,213 @@ def examine_privacy(
     progress: Progress | None = None,
     level: float = 0.95,
     most: int = 5000,
-) -> Iterator[Entry]:
+    lender: Lender | None = None,
+    given: References | None = None,
+    records: bool = True,
+) -> Generator[Entry, None, Audit | None]:
     """Measure how well the attack tells training samples (members) from test samples, as many of each.
 
-    Asks about at most `most` samples a side, and never more than threat.queries in all. Yields the headlines
-    membership_auc, membership_advantage and membership_tpr_at_1pct_fpr / …_0_1pct_fpr, the ROC curve on a logarithmic
-    axis, and both accuracies as diagnostics. What cannot be measured becomes a Skipped.
+    Asks about at most `most` samples a side, and never more than threat.queries in all. lender: trains the reference
+    models that an attack compares with; given: reference models instead, `member` over all of train and then all of
+    test. Yields the headlines membership_auc, membership_balanced_accuracy, membership_advantage and
+    membership_tpr_at_1pct_fpr / …_0_1pct_fpr / …_0_01pct_fpr, the ROC curve on a logarithmic axis, both accuracies as
+    diagnostics, and with `records` the most exposed records and groups. What cannot be measured becomes a Skipped.
+    The generator returns every record's score and risk.
     """
     to = Recorder(recipe_of(attack), target.spec.name, threat, stamp, seed, attack, level)
-    yield from guarded(_examine(as_known(target, threat), data, attack, most, to, progress or Silent()), to)
+    work = _Examination(as_known(target, threat), target, data, attack, to, progress or Silent(), lender, given)
+    return (yield from guarded(work.run(most, records), to))
 
 
-def _examine(
-    target: Target, data: Dataset, attack: MembershipAttack, most: int, to: Recorder, progress: Progress
-) -> Generator[Entry, None, None]:
-    demand(attack.card, target)
-    whole = (samples(data.train), samples(data.test))
-    smaller = min(len(whole[0].y), len(whole[1].y))
-    n = min(smaller, most)
-    if to.threat.queries is not None:
-        n = min(n, to.threat.queries // 2)
-    if n < 2:
-        reason = "fewer than 2 training or test samples, or queries, to compare"
-        yield to.skipped(reason, fix="give the data the model was trained on")
-        return
-    rng = generator(to.seed, 1)
-    members, others = (part.take(torch.randperm(len(part.y), generator=rng)[:n]) for part in whole)
-    with progress.step("membership", 2 * n, "samples") as step:
-        inside = attack.score(target, members.x, members.y, generator(to.seed, 2))
-        step.advance(n)
-        outside = attack.score(target, others.x, others.y, generator(to.seed, 3))
-        step.advance(n)
-    checks = (_shuffled(inside, outside, rng), _shift(members, others, rng))
-    yield from _headlines(inside, outside, target.spec.answers == "labels", smaller, checks, to)
-    if target.spec.answers != "labels":
-        yield from _rates(inside, outside, smaller, to)
-        yield from _curve(inside, outside, to)
-    plain = to.where("neither")
-    for name, part in (("member_accuracy", members), ("non_member_accuracy", others)):
-        yield plain.share(name, decisions(target, part.x) == part.y, role="diagnostic")
+class _Examination:
+    """One examination: what stays the same during it."""
 
+    def __init__(
+        self,
+        target: Target,
+        whole: Target,
+        data: Dataset,
+        attack: Attack,
+        to: Recorder,
+        progress: Progress,
+        lender: Lender | None,
+        given: References | None,
+    ) -> None:
+        self.target, self.whole, self.data, self.attack, self.to = target, whole, data, attack, to
+        self.progress, self.lender, self.given = progress, lender, given
+        self.train, self.test = samples(data.train), samples(data.test)
 
-def _headlines(
-    inside: torch.Tensor,
-    outside: torch.Tensor,
-    gap: bool,
-    population: int,
-    checks: tuple[Indicator, ...],
-    to: Recorder,
-) -> Iterator[Entry]:
-    n = len(inside)
-    note = "members: training samples; others: test samples; 0.5 is guessing"
-    if gap:
-        note += "; the target answers with labels only, so the attack knows only whether it is right (gap attack)"
-    yield to.figure(
-        "membership_auc",
-        area(inside, outside, to.level),
-        2 * n,
-        "delong",
-        unit="area",
-        population=2 * population,
-        indicators=checks,
-        note=note,
-    )
-    # Yeom et al., §3.2: a member is what has at most the average training loss, which the attacker knows.
-    threshold = float(inside.double().mean())
-    yield to.figure(
-        "membership_advantage",
-        advantage(inside, outside, 0.0 if gap else threshold, to.level),
-        2 * n,
-        "wilson",
-        unit="TPR − FPR",
-        population=2 * population,
-        indicators=checks,
-        note="at the average training loss; the interval is Newcombe's, from Wilson's",
-    )
+    def run(self, most: int, records: bool) -> Generator[Entry, None, Audit | None]:
+        """Draw, score, check, and say what came of it."""
+        demand(self.attack.card, self.target)
+        audited = self._drawn(most)
+        if audited is None:
+            reason = "fewer than 2 training or test samples, or queries, to compare"
+            yield self.to.skipped(reason, fix="give the data the model was trained on")
+            return None
+        members, others = self.train.take(audited.members), self.test.take(audited.others)
+        n = len(members.y)
+        told = answers(self.target, torch.cat((members.x, others.x)))
+        seen, kind = relabelled(self.target, told)
+        rng = generator(self.to.seed, 1)
+        score, references = self._scores(seen, members, others, audited, seen_otherwise=kind is not None)
+        inside, outside = score[:n], score[n:]
+        right = told.argmax(1) == torch.cat((members.y, others.y))
+        checks = [shuffled(inside, outside, rng), shift(members, others, rng), overlap(self.train, self.test)]
+        checks += [kind] if kind is not None else []
+        checks += [similar(references, members, others, right)] if references is not None else []
+        gap = seen.spec.answers == "labels" and not isinstance(self.attack, ReferenceAttack)
+        yield from self._headlines(inside, outside, gap, audited.smaller, tuple(checks))
+        if _steps(score) > 2:
+            yield from self._rates(inside, outside, audited.smaller)
+            yield from self._curve(inside, outside)
+        plain = self.to.where("neither")
+        for name, part in (("member_accuracy", right[:n]), ("non_member_accuracy", right[n:])):
+            yield plain.share(name, part, role="diagnostic")
+        audit = Audit(audited.members, audited.others, inside, outside, members, others, told)
+        if records:
+            yield from exposed(audit, seen.spec, self.data.spec, self.to)
+        return audit
 
+    def _drawn(self, most: int) -> Audited | None:
+        """Draw as many members as others; None for fewer than two of each."""
+        rng = generator(self.to.seed, 1)
+        outsiders = torch.randperm(len(self.test.y), generator=generator(self.to.seed, 5))
+        apart = int(POPULATION * len(outsiders)) if _uses(self.attack) == "population" else 0
+        kept, known = outsiders[apart:].sort().values, outsiders[:apart]
+        smaller = min(len(self.train.y), len(kept))
+        n = min(smaller, most)
+        if self.to.threat.queries is not None:
+            n = min(n, self.to.threat.queries // 2)
+        if n < 2:
+            return None
+        members, others = (torch.randperm(count, generator=rng)[:n] for count in (len(self.train.y), len(kept)))
+        return Audited(members, kept[others], known, smaller)
 
-def _rates(inside: torch.Tensor, outside: torch.Tensor, population: int, to: Recorder) -> Iterator[Entry]:
-    for fpr, name in RATES:
-        if len(outside) * fpr < 1:
-            needed = round(1 / fpr)
-            reason = f"{len(outside)} non-members cannot show a false positive rate of {fpr:.1%}: {needed} are needed"
-            yield to.skipped(reason, fix=f"give {needed} test and training samples", part=name)
-            continue
-        rate = true_positives(inside, outside, fpr, to.level)
+    def _scores(
+        self, target: Target, members: Samples, others: Samples, audited: Audited, *, seen_otherwise: bool
+    ) -> tuple[torch.Tensor, References | None]:
+        """Run the attack → scores of members, then others, and the reference models it was given."""
+        n, seed = len(members.y), self.to.seed
+        with self.progress.step("membership", 2 * n, "samples") as step:
+            if not isinstance(self.attack, ReferenceAttack):
+                inside = self.attack.score(target, members.x, members.y, generator(seed, 2))
+                step.advance(n)
+                outside = self.attack.score(target, others.x, others.y, generator(seed, 3))
+                step.advance(n)
+                return torch.cat((inside, outside)), None
+            known = self.test.take(audited.population)
+            references = self._references(audited, known)
+            if seen_otherwise:
+                own = tuple(read_as(model, target.spec.answers) for model in references.models)
+                references = references._replace(models=own)
+            both = Samples(torch.cat((members.x, others.x)), torch.cat((members.y, others.y)))
+            score = self.attack.compare(target, *both, references, generator(seed, 2))
+            step.advance(2 * n)
+            return score, references if references.models else None
+
+    def _references(self, audited: Audited, known: Samples) -> References:
+        """Gather what the attack compares with; raises MissingPower where there is none."""
+        rows = torch.cat((audited.members, len(self.train.y) + audited.others))
+        if _uses(self.attack) == "population":
+            return References((), torch.zeros(0, len(rows), dtype=torch.bool), known.x, known.y)
+        if self.given is not None and self.given.models:
+            models, member = self.given.models, self.given.member
+        elif self.lender is not None:
+            lent = self._lent(self.lender)
+            models, member = lent.models, lent.member
+        else:
+            raise MissingPower(
+                "the attack compares with reference models and there are none",
+                fix="references = 8 in [privacy], or their answers in the .npz",
+            )
+        return References(tuple(as_known(model, self.to.threat) for model in models), member[:, rows], known.x, known.y)
+
+    def _lent(self, lender: Lender) -> Shadows:
+        pool = Samples(torch.cat((self.train.x, self.test.x)), torch.cat((self.train.y, self.test.y)))
+        return lender.lend(self.whole, pool, self.train, self.progress)
+
+    def _headlines(
+        self,
+        inside: torch.Tensor,
+        outside: torch.Tensor,
+        gap: bool,
+        population: int,
+        checks: tuple[Indicator, ...],
+    ) -> Iterator[Entry]:
+        n, to = len(inside), self.to
+        note = "members: training samples; others: test samples; 0.5 is guessing"
+        if gap and _steps(torch.cat((inside, outside))) <= 2:
+            note += "; the target answers with labels only, so the attack knows only whether it is right (gap attack)"
         yield to.figure(
-            name,
-            rate.interval,
-            2 * len(inside),
-            "clopper-pearson",
+            "membership_auc",
+            area(inside, outside, to.level),
+            2 * n,
+            "delong",
+            unit="area",
             population=2 * population,
-            note=f"rests on {rate.spent} false positives among {len(outside)} non-members; the interval allows for "
-            f"the threshold being estimated; guessing gives {fpr:.1%}",
+            indicators=checks,
+            note=note,
+        )
+        # Yeom et al., §3.2: a member is what has at most the average training loss, which the attacker knows.
+        two = _steps(torch.cat((inside, outside))) <= 2
+        threshold = float(torch.cat((inside, outside)).max()) if two else float(inside.double().mean())
+        yield to.figure(
+            "membership_advantage",
+            advantage(inside, outside, threshold, to.level),
+            2 * n,
+            "wilson",
+            unit="TPR − FPR",
+            population=2 * population,
+            indicators=checks,
+            note="at the members' average score (for the loss: the average training loss); the interval is Newcombe's, "
+            "from Wilson's",
+        )
+        yield to.figure(
+            "membership_balanced_accuracy",
+            balanced_accuracy(inside, outside, generator(to.seed, 4), to.level),
+            2 * n,
+            "wilson",
+            population=2 * population,
+            note="each half of the records is judged at the threshold that served best on the other; 50 % is guessing",
         )
 
+    def _rates(self, inside: torch.Tensor, outside: torch.Tensor, population: int) -> Iterator[Entry]:
+        for fpr, name in RATES:
+            if len(outside) * fpr < 1:
+                needed = round(1 / fpr)
+                reason = (
+                    f"not measurable: {len(outside)} non-members cannot show a false positive rate of {fpr:g}, "
+                    f"{needed} are needed"
+                )
+                yield self.to.skipped(reason, fix=f"give {needed} test and training samples", part=name)
+                continue
+            rate = true_positives(inside, outside, fpr, self.to.level)
+            yield self.to.figure(
+                name,
+                rate.interval,
+                2 * len(inside),
+                "clopper-pearson",
+                population=2 * population,
+                note=f"rests on {rate.spent} false positives among {len(outside)} non-members; the interval allows for "
+                f"the threshold being estimated; guessing gives {fpr:g}",
+            )
 
-def _curve(inside: torch.Tensor, outside: torch.Tensor, to: Recorder) -> Iterator[Entry]:
-    """Points at 1, 2, 5 · 10^k, from one false positive up: Carlini et al. ask for a logarithmic axis."""
-    line = curve(inside, outside)
-    n = len(outside)
-    for fpr in (digit * 10.0**power for power in range(-5, 0) for digit in (1, 2, 5)):
-        if n * fpr < 1:
-            continue
-        hits = round(float(line.tpr[line.fpr <= fpr + 1e-12].max()) * len(inside))
-        caught = torch.arange(len(inside)) < hits
-        yield to.share("membership_tpr", caught, role="curve", along="false positive rate", at=fpr)
+    def _curve(self, inside: torch.Tensor, outside: torch.Tensor) -> Iterator[Entry]:
+        """Points at 1, 2, 5 · 10^k, from one false positive up: Carlini et al. ask for a logarithmic axis."""
+        line = curve(inside, outside)
+        n = len(outside)
+        for fpr in (digit * 10.0**power for power in range(-5, 0) for digit in (1, 2, 5)):
+            if n * fpr < 1:
+                continue
+            hits = round(float(line.tpr[line.fpr <= fpr + 1e-12].max()) * len(inside))
+            caught = torch.arange(len(inside)) < hits
+            yield self.to.share("membership_tpr", caught, role="curve", along="false positive rate", at=fpr)
 
 
-def _shuffled(inside: torch.Tensor, outside: torch.Tensor, rng: torch.Generator) -> Indicator:
-    pooled = torch.cat((inside, outside))
-    pooled = pooled[torch.randperm(len(pooled), generator=rng)]
-    half = area(pooled[: len(inside)], pooled[len(inside) :], SURE)
-    return Indicator(
-        name="with membership shuffled the attack guesses",
-        passed=half.low <= 0.5 <= half.high,
-        detail=f"area {half.value:.3f} [{half.low:.3f}, {half.high:.3f}] on shuffled membership",
-    )
+def _uses(attack: Attack) -> str:
+    return attack.uses if isinstance(attack, ReferenceAttack) else ""
 
 
-def _shift(members: Samples, others: Samples, rng: torch.Generator) -> Indicator:
-    name = "train and test inputs come from one distribution"
-    size = min(len(members.y), COMPARED)
-    if size < 20:
-        return Indicator(name=name, passed=None, detail=f"{size} samples a side are too few to tell")
-    found = separability(members.x[:size], others.x[:size], rng)
-    consequence = "" if found.low <= SHIFTED else ": the membership figures may show this difference, not memory"
-    return Indicator(
-        name=name,
-        passed=found.low <= SHIFTED,
-        detail=f"a classifier tells them apart with area {found.value:.3f} [{found.low:.3f}, {found.high:.3f}], "
-        f"without asking the model{consequence}",
-    )
+def _steps(score: torch.Tensor) -> int:
+    return len(torch.unique(score))

@@ -109,6 +109,45 @@ class Trainable(Target, Protocol):
 
 
 @runtime_checkable
+class Defended(Target, Protocol):
+    """A target behind a defense of inference time, which shows how somebody who knows the defense would attack it."""
+
+    @property
+    def draws(self) -> int:
+        """Looks whose mean a search should take (expectation over transformation): 1 where it answers alike twice."""
+        ...
+
+    def bare(self) -> Target:
+        """Return the model without the defense: what breaks it may break the defended one too."""
+        ...
+
+    def adaptive(self) -> Target:
+        """Return the same defense, which answers alike, with a stand-in's gradient where its own leads nowhere."""
+        ...
+
+
+class Proof(NamedTuple):
+    """What a target says of its own answers: safe (n,) bool, each wrong with probability `error` at most, and how."""
+
+    safe: torch.Tensor
+    error: float
+    how: str
+
+
+@runtime_checkable
+class Certifying(Target, Protocol):
+    """A target that can prove of an answer that no allowed change alters it."""
+
+    def certifies(self, threat: Threat) -> bool:
+        """Tell whether it proves anything under this threat."""
+        ...
+
+    def certify(self, x: torch.Tensor, y: torch.Tensor, threat: Threat, rng: torch.Generator) -> Proof:
+        """Say of which x (n, *shape) it is proven that the answer is y (n,) under every allowed change."""
+        ...
+
+
+@runtime_checkable
 class Ensemble(Target, Protocol):
     """A target that is a tree ensemble and shows its trees."""
 
@@ -240,6 +279,7 @@ class PoisoningAttack(Protocol):
         ...
 
 
+@runtime_checkable
 class MembershipAttack(Protocol):
     """Tell training members from others."""
 
@@ -247,6 +287,37 @@ class MembershipAttack(Protocol):
 
     def score(self, target: Target, x: torch.Tensor, y: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """Score (n,): higher means more likely a member."""
+        ...
+
+
+class References(NamedTuple):
+    """What a membership attacker has of his own: models trained as he thinks the target was, and a population.
+
+    models: k targets. member: (k, n) bool, whether audited record i was in the training data of model j.
+    x (m, *shape), y (m,): records he knows to be outside the target's training data, none of them audited; may be
+    empty.
+    """
+
+    models: tuple[Target, ...]
+    member: torch.Tensor
+    x: torch.Tensor
+    y: torch.Tensor
+
+
+@runtime_checkable
+class ReferenceAttack(Protocol):
+    """A membership attack that compares the target's answers with those of reference models or on a population.
+
+    uses: "models" or "population": without it the attack is skipped.
+    """
+
+    card: ClassVar[Card]
+    uses: ClassVar[Literal["models", "population"]]
+
+    def compare(
+        self, target: Target, x: torch.Tensor, y: torch.Tensor, references: References, rng: torch.Generator
+    ) -> torch.Tensor:
+        """Score audited records x (n, *shape), y (n,): higher means more likely a member (n,)."""
         ...
 
 
@@ -260,7 +331,7 @@ class ExtractionAttack(Protocol):
         ...
 
 
-Attack: TypeAlias = EvasionAttack | PoisoningAttack | MembershipAttack | ExtractionAttack
+Attack: TypeAlias = EvasionAttack | PoisoningAttack | MembershipAttack | ReferenceAttack | ExtractionAttack
 
 
 class Defense(Protocol):
@@ -279,6 +350,40 @@ class Defense(Protocol):
         progress: Progress,
     ) -> Target:
         """Return a hardened target; `target` stays as it is. Raises MissingPower where it cannot be applied."""
+        ...
+
+
+class Detector(Protocol):
+    """A fitted detector of adversarial inputs."""
+
+    def score(self, x: torch.Tensor) -> torch.Tensor:
+        """Score inputs x (n, *shape) → (n,) float32 without gradient; higher is more suspicious."""
+        ...
+
+    def suspicion(self, x: torch.Tensor) -> torch.Tensor:
+        """Compute a score (n,) under autograd that falls where `score` falls: what an adaptive attacker descends."""
+        ...
+
+
+class Detection(Protocol):
+    """Fit a detector to a target."""
+
+    card: ClassVar[Card]
+
+    def fit(
+        self,
+        target: Target,
+        data: Split,
+        threat: Threat,
+        rng: torch.Generator,
+        *,
+        attack: EvasionAttack,
+        progress: Progress,
+    ) -> Detector:
+        """Fit to clean training data, and to attacks on it where it needs any.
+
+        Raises MissingPower where the target lacks what it needs, UsageError where there is too little data.
+        """
         ...
 
 

@@ -102,6 +102,29 @@ def advantage(positive: torch.Tensor, negative: torch.Tensor, threshold: float, 
     return difference(rates[0], rates[1])
 
 
+def balanced_accuracy(
+    positive: torch.Tensor, negative: torch.Tensor, rng: torch.Generator, level: float = 0.95
+) -> Interval:
+    """Return (TPR + TNR) / 2 of the best threshold, chosen on one half of the scores and judged on the other.
+
+    Both halves serve once each, so that the threshold never sees what it is judged on. Newcombe's interval of
+    TPR − FPR, halved. Raises ValueError for fewer than 2 scores a side.
+    """
+    positive, negative = _checked(positive, negative)
+    if min(len(positive), len(negative)) < 2:
+        raise ValueError("a threshold needs two scores of each kind to be chosen and judged")
+    halves = [torch.randperm(len(part), generator=rng).to(torch.int64) % 2 == 0 for part in (positive, negative)]
+    caught = wrong = 0
+    for first in (True, False):
+        known = [part[half == first] for part, half in zip((positive, negative), halves, strict=True)]
+        line = curve(*known)
+        threshold = float(line.thresholds[(line.tpr - line.fpr).argmax()])
+        caught += int((positive[halves[0] != first] > threshold).sum())
+        wrong += int((negative[halves[1] != first] > threshold).sum())
+    gain = difference(wilson(caught, len(positive), level), wilson(wrong, len(negative), level))
+    return Interval(*((1 + end) / 2 for end in (gain.value, gain.low, gain.high)))
+
+
 def _checked(positive: torch.Tensor, negative: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     for part in (positive, negative):
         if part.ndim != 1 or not len(part) or bool(part.isnan().any()):

@@ -17,9 +17,10 @@ from hauberk.core.protocols import TargetSpec
 from hauberk.core.sources import made
 from hauberk.crypto.digests import of_file
 from hauberk.numeric.bpda import Step
+from hauberk.numeric.fresh_start import started_anew
 from hauberk.targets.answers import Answers
 from hauberk.targets.fingerprints import of_state
-from hauberk.targets.fitting import fit, started_anew
+from hauberk.targets.fitting import fit
 from hauberk.targets.guarded import Guard
 from hauberk.targets.hints import Device, Hints, device_of, guard_of, spec_of
 from hauberk.targets.prepared import Prepared
