@@ -2,10 +2,10 @@
 
     python benchmarks/scanning/checkpoint.py [folder with the commands picklescan, modelaudit, modelscan]
 
-Writes a pickle of one number, a torch zip of 512 MiB, the same weights stored in a zip of a safetensors file, and bombs (a gzip and a deflated
-member of 1500 MiB of zeros, five levels of sixteen zips) into a temporary folder. Every command is a process of its
-own, started in turns; wall and processor time and the peak of its memory are taken from the system. A first round warms
-the page cache and is not counted. Ratios are to picklescan, of medians.
+Writes a pickle of one number, a torch zip of 512 MiB, the same weights stored in a zip of a safetensors file, and bombs
+(a gzip and a deflated member of 1500 MiB of zeros, five levels of sixteen zips) into a temporary folder. Every command
+is a process of its own, started in turns; wall and processor time and the peak of its memory are taken from the system.
+A first round warms the page cache and is not counted. Ratios are to picklescan, of medians.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import io
+import json
 import pathlib
 import pickle
 import uuid
@@ -142,3 +143,94 @@ def test_npz(scan_bytes) -> None:
         stream = io.BytesIO()
         save(stream, a=np.zeros((100, 100)), b=np.arange(3), c=np.array([1, "x"], dtype=object))
         assert scan_bytes("a.npz", stream.getvalue()).loud == []
+
+
+def data() -> tuple[object, object]:
+    from sklearn.datasets import load_iris
+
+    x, y = load_iris(return_X_y=True)
+    return x[::5], y[::5]
+
+
+def test_xgboost(scan_bytes, tmp_path: pathlib.Path) -> None:
+    xgboost = pytest.importorskip("xgboost")
+    x, y = data()
+    model = xgboost.XGBClassifier(n_estimators=2, n_jobs=1).fit(x, y)
+    for ending in ("json", "ubj"):
+        model.save_model(tmp_path / f"m.{ending}")
+        assert scan_bytes(f"m.{ending}", (tmp_path / f"m.{ending}").read_bytes()).loud == []
+    for thing in (model, model.get_booster()):
+        assert scan_bytes("m.pkl", pickle.dumps(thing)).loud == []
+
+
+def test_lightgbm(scan_bytes, tmp_path: pathlib.Path) -> None:
+    lightgbm = pytest.importorskip("lightgbm")
+    x, y = data()
+    model = lightgbm.LGBMClassifier(n_estimators=2, verbose=-1, n_jobs=1).fit(x, y)
+    model.booster_.save_model(tmp_path / "m.txt")
+    assert scan_bytes("m.txt", (tmp_path / "m.txt").read_bytes()).loud == []
+    assert scan_bytes("m.json", json.dumps(model.booster_.dump_model()).encode()).loud == []
+    assert scan_bytes("m.pkl", pickle.dumps(model)).loud == []
+
+
+def test_catboost(scan_bytes, tmp_path: pathlib.Path) -> None:
+    catboost = pytest.importorskip("catboost")
+    x, y = data()
+    model = catboost.CatBoostClassifier(iterations=2, verbose=0, allow_writing_files=False, thread_count=1).fit(x, y)
+    for kind in ("cbm", "json", "onnx", "coreml", "cpp"):
+        model.save_model(str(tmp_path / f"m.{kind}"), format=kind)
+        ending = kind.replace("coreml", "mlmodel")
+        assert scan_bytes(f"m.{ending}", (tmp_path / f"m.{kind}").read_bytes()).loud == [], kind
+    assert scan_bytes("m.pkl", pickle.dumps(model)).loud == []
+
+
+def test_safetensors(scan_bytes) -> None:
+    save = pytest.importorskip("safetensors.torch").save
+    assert scan_bytes("m.safetensors", save(net().state_dict(), metadata={"format": "pt"})).loud == []
+
+
+def test_onnx(scan_bytes) -> None:
+    onnx = pytest.importorskip("onnx")
+    value = onnx.helper.make_tensor_value_info
+    node = onnx.helper.make_node("Relu", ["x"], ["y"])
+    graph = onnx.helper.make_graph([node], "g", [value("x", 1, [1])], [value("y", 1, [1])])
+    assert scan_bytes("m.onnx", onnx.helper.make_model(graph).SerializeToString()).loud == []
+    tensor = onnx.numpy_helper.from_array(np.zeros((2, 3), "f4"), "input")
+    assert scan_bytes("input_0.pb", tensor.SerializeToString()).findings == []
+
+
+def test_skops(scan_bytes, fitted: list[object]) -> None:
+    dumps = pytest.importorskip("skops.io").dumps
+    for estimator in fitted:
+        assert scan_bytes("m.skops", dumps(estimator)).loud == [], estimator
+
+
+@pytest.mark.parametrize("compression", [None, "gzip", "bz2", "xz", "zip", "tar"])
+def test_pandas(scan_bytes, tmp_path: pathlib.Path, compression: str | None) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": [1, 2], "b": ["x", "y"], "c": pandas.Categorical(["u", "v"])})
+    frame["d"] = pandas.to_datetime(["2020-01-01", "2021-01-01"]).tz_localize("UTC")
+    frame["e"] = pandas.array([1, None], dtype="Int64")
+    for thing in (frame, frame.set_index(["a", "b"]), frame["d"]):
+        thing.to_pickle(tmp_path / "f", compression=compression)
+        assert scan_bytes("f.pkl", (tmp_path / "f").read_bytes()).loud == []
+
+
+_SHIPPED = (".pkl", ".pt", ".ptl", ".pth", ".npy", ".npz", ".onnx", ".joblib", ".h5", ".jinja", ".j2", ".tp", ".ipynb",
+            ".z", ".gz", ".tar", ".zip", ".mat")  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("package", [np, torch, sklearn, joblib])
+def test_what_the_packages_ship(package: object, tmp_path: pathlib.Path) -> None:
+    from hauberk.scanning.kit import tools
+    from hauberk.scanning.reading import scan_file
+    from hauberk.scanning.tree import Listed
+
+    root = pathlib.Path(str(package.__file__)).parent  # type: ignore[attr-defined]
+    files = sorted(path for path in root.rglob("*") if path.suffix in _SHIPPED and path.is_file())
+    assert files
+    for path in files:
+        found = scan_file(Listed(path, path.relative_to(root.parent).as_posix()), tools())
+        loud = [one for one in found.entries if getattr(one, "severity", "high") not in ("info", "low")]
+        assert loud == [], path

@@ -20,13 +20,17 @@ _ROOTS = re.compile(
 _FAMILIES = frozenset(
     """layers initializers activations regularizers constraints optimizers losses metrics models dtype_policies
     quantizers random engine feature_column mixed_precision applications tokenizers samplers bounding_box
-    modeling keras_core kpl legacy_tf_layers layers_v1 policies""".split()  # noqa: SIM905
+    modeling keras_core kpl legacy_tf_layers layers_v1 policies optimizer_v1 optimizer_v2
+    optimizer_experimental""".split()  # noqa: SIM905
 )
 _TOPS = frozenset(
     """Model Sequential Functional Layer Input InputLayer KerasTensor Variable DTypePolicy FloatDTypePolicy Loss
     Metric Optimizer Regularizer Initializer Quantizer Function Operation InputSpec SeedGenerator
     StatelessScope""".split()  # noqa: SIM905
 )
+_BACKENDS = frozenset({"torch", "jax", "tensorflow", "numpy", "openvino", "common"})
+_OF_BACKENDS = re.compile(r"optimizers?|core|variables|keras_tensor")
+"""Modules of a backend whose classes stand in the place of keras' own ("backend.torch.optimizers.torch_adam")."""
 _CODE = frozenset({"Lambda"})
 _PICKLE = frozenset({"TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer", "FunctionLayer"})
 _ACTING = re.compile(
@@ -65,9 +69,15 @@ def keras_standing(module: str, name: str, verb: str) -> KerasStanding:
         return "part" if name in _TOPS else _by_case(name)
     if steps[0] == "ops":
         return "acts" if _ACTING.fullmatch(name) else "part"
+    if _is_of_a_backend(steps):
+        return "part" if name[:1].isupper() and name.isidentifier() else "acts"
     if steps[0] not in _FAMILIES and "layers" not in steps and "models" not in steps:
         return "unknown" if name[:1].isupper() and steps[0] not in ("utils", "saving", "config", "export") else "acts"
     return _by_case(name)
+
+
+def _is_of_a_backend(steps: list[str]) -> bool:
+    return len(steps) > 2 and steps[0] == "backend" and steps[1] in _BACKENDS and bool(_OF_BACKENDS.fullmatch(steps[2]))
 
 
 def _tensorflow(module: str, name: str) -> KerasStanding:

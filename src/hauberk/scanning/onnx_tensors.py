@@ -5,9 +5,11 @@ from __future__ import annotations
 from math import prod
 from typing import NamedTuple
 
+from hauberk.core.errors import LimitExceeded
+from hauberk.core.limits import Limits
 from hauberk.scanning.watch import Watch
 from hauberk.scanning.window import Window
-from hauberk.scanning.wire import BYTES, VARINT, Field, fields, text, varints
+from hauberk.scanning.wire import BYTES, VARINT, BrokenWire, Field, fields, text, varints
 
 _BITS = {
     1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 14: 64, 15: 128, 16: 16,
@@ -15,8 +17,12 @@ _BITS = {
 }  # fmt: skip
 """onnx/onnx.proto, TensorProto.DataType."""
 _KEYS = frozenset({"location", "offset", "length", "checksum", "basepath"})
+_STRING = 8
 _DIMENSIONS = 64
 _ENTRIES = 64
+_FIELDS = frozenset({1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16})
+_LISTS = frozenset({6, 9, 13})
+_TRIAL = Limits(nodes=200_000, seconds=2.0)
 _DIMS, _TYPE, _RAW, _EXTERNAL, _WHERE = 1, 2, 9, 13, 14
 
 
@@ -30,6 +36,20 @@ class Tensor(NamedTuple):
     end: int
     raw: tuple[int, int] | None
     fault: str
+
+
+def is_lone_tensor(window: Window) -> bool:
+    """Tell a file that is one TensorProto: a type that exists, data, and only fields of a tensor."""
+    kind, data = 0, False
+    try:
+        for field in fields(window, 0, window.size, Watch(_TRIAL)):
+            if field.number not in _FIELDS or (field.number in _LISTS and field.kind != BYTES):
+                return False
+            kind = field.value if field.number == _TYPE and field.kind == VARINT else kind
+            data = data or field.number in _LISTS or field.number == 1
+    except (BrokenWire, LimitExceeded):
+        return False
+    return data and (kind in _BITS or kind == _STRING)
 
 
 def tensor(window: Window, start: int, stop: int, watch: Watch) -> Tensor:

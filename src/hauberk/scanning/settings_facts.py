@@ -38,6 +38,11 @@ def is_chat_text(text: str) -> bool:
     return has_template(text) and _CHAT_WORDS.search(text) is not None
 
 
+def template_kind(text: str, *, named: bool) -> str:
+    """Say whether a text is a tokenizer's "chat" template by its key, a "prompt" by its own words, or any "text"."""
+    return "chat" if named else "prompt" if is_chat_text(text) else "text"
+
+
 class SettingsFacts:
     """A growing list of facts; every kind is bounded, and what does not fit is said."""
 
@@ -116,7 +121,7 @@ class SettingsFacts:
             self._template(worded(entry.path), value, NOWHERE, chat=chat)
 
     def _template(self, where: str, text: str, place: Place, *, chat: bool) -> None:
-        kind = "chat" if chat or is_chat_text(text) else "text"
+        kind = template_kind(text, named=chat)
         self.notes.append(Note(name=f"template:{kind}:{where}", text=text, place=place))
 
     def _reduced(self, entry: Entry, key: str, value: Tree) -> None:

@@ -42,6 +42,10 @@ _FUNCTIONS = frozenset(
     """raise_exception strftime_now range namespace dict cycler joiner loop caller super zip enumerate len str
     int float list min max sum sorted set tuple bool fromjson from_json tojson to_json now print""".split()  # noqa: SIM905
 )
+_ONLY_WORDS = frozenset({"__name__", "__qualname__", "__doc__", "__version__"})
+"""Attributes that are texts: pages print the name of an object's class, and get no further from there."""
+_CLOSING = {"{{": "}}", "{%": "%}"}
+_MARK = re.compile(r"\{\{|\{%|\}\}|%\}")
 _BIG = 10_000_000
 
 
@@ -63,44 +67,61 @@ class _Blocks(Extension):
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
-def reaches(text: str, *, chat: bool) -> Iterator[Reach]:
-    """Yield what the template reaches. chat: of a tokenizer, whose few functions are known; others may be a web page's.
+def reaches(text: str, kind: str) -> Iterator[Reach]:
+    """Yield what the template reaches. kind: "chat" of a tokenizer, whose few functions are known; "prompt" of the like
+    with functions its program gives it; "text" may be a web page's.
 
     A template that does not parse is judged by the words in it.
     """
     if len(text) > _LONGEST:
-        yield from _unparsed(text, "longer than is parsed", chat)
+        yield from _unparsed(text, "longer than is parsed", kind)
         text = text[:_LONGEST]
     environment = Environment(extensions=["jinja2.ext.loopcontrols", "jinja2.ext.do", _Blocks])  # noqa: S701 - nothing is rendered
     try:
         tree = environment.parse(text)
     except TemplateError as error:
-        yield from _unparsed(text, str(error), chat)
+        yield from _unparsed(text, str(error), kind)
         return
     except (RecursionError, MemoryError, OverflowError, ValueError, AssertionError):
-        yield from _unparsed(text, "nested too deeply", chat)
+        yield from _unparsed(text, "nested too deeply", kind)
         return
-    yield from _Judge(tree, chat).reaches()
+    yield from _Judge(tree, kind).reaches()
 
 
-def _unparsed(text: str, why: str, chat: bool) -> Iterator[Reach]:
-    found = _INSIDE_WORD.search(text) if "{{" in text or "{%" in text else None
-    if found is not None and (chat or found.group() in _INSIDES):
+def _unparsed(text: str, why: str, kind: str) -> Iterator[Reach]:
+    """Judge the words inside the tags: programs that a template writes have classes of their own around them."""
+    words = (found for start, stop in _tags(text) for found in _INSIDE_WORD.finditer(text, start, stop))
+    found = next((one for one in words if kind == "chat" or one.group() in _INSIDES), None)
+    if found is not None:
         yield Reach(
             "high", f"names {found.group()} and does not parse ({why[:80]})", 1 + text.count("\n", 0, found.start())
         )
-    elif chat:
+    elif kind == "chat":
         yield Reach("medium", f"does not parse ({why[:80]}): what it reaches is not known", 1)
+
+
+def _tags(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where each tag begins and ends; one that is never closed reaches to the end. Linear in the text."""
+    start, closing = -1, ""
+    for mark in _MARK.finditer(text):
+        if start < 0 and mark.group() in _CLOSING:
+            start, closing = mark.start(), _CLOSING[mark.group()]
+        elif start >= 0 and mark.group() == closing:
+            yield start, mark.end()
+            start = -1
+    if start >= 0:
+        yield start, len(text)
 
 
 class _Judge:
     """The judgement of one tree, by a walk with its own stack."""
 
-    def __init__(self, tree: nodes.Template, chat: bool) -> None:
-        self._tree, self._chat = tree, chat
+    def __init__(self, tree: nodes.Template, kind: str) -> None:
+        self._tree, self._chat, self._closed = tree, kind != "text", kind == "chat"
         self._all = _flat(tree)
         self._fold = Constants(self._all).fold
         self._own = {one.name for one in self._all if isinstance(one, nodes.Macro)}
+        self._named = {id(one.node) for one in self._all if isinstance(one, nodes.Getattr) and one.attr in _ONLY_WORDS}
         for one in self._all:
             if isinstance(one, nodes.FromImport):
                 self._own.update(name if isinstance(name, str) else name[1] for name in one.names)
@@ -149,6 +170,9 @@ class _Judge:
             yield Reach("high", f"goes round {turns * _turns(node.iter):.0e} times", node.lineno)
 
     def _attribute(self, name: str, node: nodes.Node) -> Iterator[Reach]:
+        shown = name in _ONLY_WORDS or (name == "__class__" and id(node) in self._named)
+        if shown and not self._chat:
+            return
         if name in _INSIDES or re.fullmatch(r"__\w+__", name):
             yield Reach("critical", f"reaches into Python by .{name}", node.lineno)
         elif self._chat and name.startswith("_"):
@@ -185,7 +209,7 @@ class _Judge:
         if isinstance(target, nodes.Name):
             if target.name in _ACTS:
                 yield Reach("critical", f"calls {target.name}()", node.lineno)
-            elif self._chat and target.name not in _FUNCTIONS | self._own and target.name not in _REACHING_NAMES:
+            elif self._closed and target.name not in _FUNCTIONS | self._own and target.name not in _REACHING_NAMES:
                 yield Reach("medium", f"calls {target.name[:60]}(), which no tokenizer gives it", node.lineno)
         elif isinstance(target, nodes.Getattr) and target.attr in _ACTS:
             if self._chat or target.attr in _STARTS:

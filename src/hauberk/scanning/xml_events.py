@@ -33,8 +33,8 @@ class _Stop(Exception):
 def read_xml(stream: BinaryIO, watch: Watch, began: Began, ended: Ended) -> XmlFacts:
     """Call `began(name, attributes, place)` and `ended(name, text, place)` for each element.
 
-    Names lose their namespace. Reading ends at the first declared entity, whatever it would stand for, and at a limit, which is
-    then a problem: what was read before it stays.
+    Names lose their namespace. Reading ends at the first declared entity, whatever it would stand for, and at a limit,
+    which is then a problem: what was read before it stays.
     """
     reading = _Reading(watch, began, ended)
     try:

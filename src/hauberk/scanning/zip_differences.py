@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 
 from hauberk.scanning.artifact import Place, Problem
 from hauberk.scanning.members import too_much
@@ -29,6 +30,14 @@ def members_of(one: Directory) -> frozenset[tuple[str, int]]:
 def lies_in_a_member(one: Directory, of: Directory) -> bool:
     """Tell an archive stored whole inside a member, whose end record is no second end of this one."""
     return any(record.offset < one.end < record.offset + record.packed + _HEADER_BYTES for record in of.records)
+
+
+def stand_apart(readings: Sequence[Directory]) -> bool:
+    """Tell archives that lie one after another in something else, such as two in one pickle, from readings of one."""
+    if any(not one.records for one in readings):
+        return False
+    spans = sorted((min(record.offset for record in one.records), one.end) for one in readings)
+    return all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
 
 
 def differences(window: Window, record: Record, local: Record | None) -> Iterator[Problem]:

@@ -179,6 +179,13 @@ def test_configuration_behind_a_user_block(scan_bytes, evil_config: bytes) -> No
     assert scan_bytes("m.bin", made).severities("model.keras_object") == {"critical"}
 
 
+def test_the_end_counts_from_the_beginning_of_the_file(scan_bytes) -> None:
+    plain = with_root()
+    shifted = plain[:28] + struct.pack("<Q", len(plain) + 512) + plain[36:]
+    assert scan_bytes("m.mat", bytes(512) + shifted).findings == []
+    assert scan_bytes("m.mat", bytes(512) + shifted[:-1]).of(BROKEN)
+
+
 def test_configuration_that_no_group_leads_to(scan_bytes, evil_config: bytes) -> None:
     made = Writer()
     made.put(evil_config)

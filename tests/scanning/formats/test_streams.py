@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import struct
 import time
+import zlib
 
 import pytest
 
@@ -137,3 +138,11 @@ def test_zstandard_inside_a_zip(scan_bytes, evil: bytes) -> None:
     central = b"PK\x01\x02" + struct.pack("<HH", 63, 63) + fixed + struct.pack("<HHHLL", 0, 0, 0, 0, 0) + name
     end = b"PK\x05\x06" + struct.pack("<HHHHLLH", 0, 0, 1, 1, len(central), len(local), 0)
     assert scan_bytes("m.pt", local + central + end).severities(CALL) == {"critical"}
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_the_old_frame_of_joblib(scan_bytes, evil: bytes, wide: bool) -> None:
+    head = b"ZF" + hex(len(evil)).encode().ljust(19) + b" " * wide
+    assert scan_bytes("m.joblib", head + zlib.compress(evil)).severities(CALL) == {"critical"}
+    assert scan_bytes("m.gz", b"ZF" + b"2".ljust(19) + b" " * wide + zlib.compress(b"N.")).loud == []
+    assert scan_bytes("ZF.txt", b"ZFS is a file system, 0x10 of them").loud == []

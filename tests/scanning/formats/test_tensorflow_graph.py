@@ -180,3 +180,22 @@ def test_checkpoint_shard(scan_bytes, elf: bytes) -> None:
     assert scan_bytes("variables.data-00000-of-00001", bytes(4096) + elf).severities("model.embedded_payload") == {
         "high"
     }
+
+
+def test_fields_that_no_graph_has_do_not_hide_it(scan_bytes, pb) -> None:
+    odd = pb.field(100, "x") + pb.field(2, 5)
+    graph = pb.graph(pb.node("f", "PyFunc", "x"))
+    assert scan_bytes("g.pb", odd + graph).severities(RULE) == {"critical"}
+    turned = pb.field(7, "x") + saved(pb, pb.node("f", "PyFunc", "x"))
+    assert scan_bytes("saved_model.pb", turned).severities(RULE) == {"critical"}
+
+
+def test_a_lone_onnx_tensor_is_no_broken_graph(scan_bytes, pb) -> None:
+    tensor = pb.message((1, 2), (2, 1), (8, "input"), (9, bytes(8)))
+    result = scan_bytes("input_0.pb", tensor)
+    assert result.findings == []
+    assert "onnx_tensor 1" in result.measurements["files_scanned"].note
+    short = pb.message((1, 3), (2, 1), (9, bytes(8)))
+    assert scan_bytes("input_0.pb", short).severities("model.malformed_model") == {"medium"}
+    outside = pb.message((1, 2), (2, 1), (13, pb.message((1, "location"), (2, "../../etc/passwd"))), (14, 1))
+    assert scan_bytes("w.pb", outside).severities("model.external_data") == {"high"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import struct
 import zipfile
 import zlib
@@ -227,3 +228,15 @@ def test_a_zip_of_zips_of_zeros_is_bounded(scan_bytes) -> None:
     result = scan_bytes("a.zip", data)
     assert time.monotonic() - begun < 20
     assert any("unpacks" in item.reason for item in result.skipped)
+
+
+def test_two_archives_in_one_pickle_are_two_archives(scan_bytes, evil: bytes) -> None:
+    made = []
+    for content in (b"{}", b"[]"):
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as archive:
+            archive.writestr("config.json", content)
+        made.append(stream.getvalue())
+    assert scan_bytes("m.pkl", pickle.dumps(made)).loud == []
+    behind = pickle.dumps(made)[:-1] + b"0" + evil
+    assert scan_bytes("m.pkl", behind).of("model.pickle_call")

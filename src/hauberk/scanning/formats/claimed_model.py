@@ -14,7 +14,7 @@ from hauberk.scanning.text import is_text
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08", b"PK00PK")
 _ANY = (
     *_ZIP, b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"7z\xbc\xaf\x27\x1c", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18",
-    b"\x02\x21\x4c\x18", b"]\x00\x00", b"\x89HDF\r\n\x1a\n", b"\x93NUMPY", b"GGUF", b"Rar!", b"MSCF",
+    b"\x02\x21\x4c\x18", b"]\x00\x00", b"\x89HDF\r\n\x1a\n", b"\x93NUMPY", b"GGUF", b"Rar!", b"MSCF", b"ZF",
     *(bytes([0x80, protocol]) for protocol in range(6)), b"x\x01", b"x\x5e", b"x\x9c", b"x\xda",
 )  # fmt: skip
 """How files begin that other formats read or name, whatever they are called."""

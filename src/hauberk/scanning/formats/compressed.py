@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import re
 import zlib
 from collections.abc import Callable
 from typing import BinaryIO, ClassVar, NamedTuple
@@ -22,7 +23,9 @@ _FLOOR = 64 << 20
 _ENDINGS = (".gz", ".bz2", ".xz", ".lzma", ".z", ".zlib", ".lz4", ".zst", ".tgz", ".tbz2", ".txz", ".tzst")
 _LZMA_PROPERTIES = b"]\x00\x00"
 _SKIPPABLE = 0x184D2A50
-_LONGEST_HEAD = 18
+_ZFILE = re.compile(rb"ZF(?=[\s\w]{19})\s*(?:0[xX])?[0-9a-fA-F_]+\s")
+"""joblib before 0.10: the unpacked length in hexadecimal, padded to 19 characters, then zlib (numpy_pickle_compat)."""
+_LONGEST_HEAD = 24
 
 
 class Compressed:
@@ -51,7 +54,10 @@ class Compressed:
         """Unpack up to the limits and hand the bytes on."""
         inside = _unpack(blob, limits)
         problems = () if inside.problem is None else (inside.problem,)
-        parts = descend(_inner_name(blob.name), inside.content) if len(inside.content) else ()
+        name = _inner_name(blob.name)
+        if _ZFILE.match(blob.head):
+            name = name.removesuffix(".npy")  # the numbers alone, without the header such files have
+        parts = descend(name, inside.content) if len(inside.content) else ()
         return Artifact(
             path=blob.path, part=blob.part, format="compressed", size=blob.size, problems=problems, parts=parts
         )
@@ -76,7 +82,9 @@ def _worker(head: bytes) -> Decompressor | None:
 
 
 def _skippable(head: bytes) -> int:
-    """Return the size of a frame that LZ4 and Zstandard skip; 0 where none begins."""
+    """Return the size of a frame that LZ4 and Zstandard skip, or of joblib's old header; 0 where neither begins."""
+    if _ZFILE.match(head):
+        return 21 + (head[21:22] == b" ")
     kind = int.from_bytes(head[:4], "little")
     return 8 + int.from_bytes(head[4:8], "little") if len(head) >= 8 and kind & ~15 == _SKIPPABLE else 0
 

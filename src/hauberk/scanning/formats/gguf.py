@@ -19,7 +19,7 @@ from hauberk.scanning.gguf_layout import (
     VALUE_BYTES,
     ByteOrder,
 )
-from hauberk.scanning.settings_facts import has_template, is_chat_text
+from hauberk.scanning.settings_facts import has_template, template_kind
 from hauberk.scanning.watch import Watch
 from hauberk.scanning.window import Window
 
@@ -187,7 +187,7 @@ class _Reading:
             return
         named = key.startswith("tokenizer.chat_template") and not key.startswith("tokenizer.chat_templates")
         if named or has_template(text):
-            kind = "chat" if named or is_chat_text(text) else "text"
+            kind = template_kind(text, named=named)
             self.notes.append(Note(name=f"template:{kind}:{key[:100]}", text=text, place=Place(offset=at)))
         else:
             self.notes.append(Note(name=f"metadata:{key[:100]}", text=text[:_TEXT], place=Place(offset=at)))

@@ -132,7 +132,7 @@ class _Walk:
 
     def _check_end(self) -> None:
         end = self._records.end
-        if not self._records.undefined(end) and end + self._records.base > self._window.size:
+        if not self._records.undefined(end) and end > self._window.size:
             self._tell("truncated", f"announces {end} bytes, the file has {self._window.size}", 0)
 
     def _object(self, address: int, path: str) -> None:

@@ -7,7 +7,7 @@ from typing import ClassVar
 from hauberk.core.card import Card
 from hauberk.core.limits import Limits
 from hauberk.scanning.artifact import Artifact, Blob, Descend, Note, Place
-from hauberk.scanning.settings_facts import is_chat_text
+from hauberk.scanning.settings_facts import template_kind
 from hauberk.scanning.text import is_text, read_text
 
 
@@ -30,8 +30,7 @@ class JinjaTemplate:
     def parse(self, blob: Blob, limits: Limits, descend: Descend) -> Artifact:  # noqa: ARG002
         """State the text."""
         read = read_text(blob, limits)
-        chat = "chat" in blob.name or is_chat_text(read.text)
-        name = f"template:{'chat' if chat else 'text'}:"
+        name = f"template:{template_kind(read.text, named='chat' in blob.name)}:"
         return Artifact(
             path=blob.path,
             part=blob.part,

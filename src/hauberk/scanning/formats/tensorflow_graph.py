@@ -11,6 +11,7 @@ from hauberk.core.errors import LimitExceeded
 from hauberk.core.limits import Limits
 from hauberk.scanning.artifact import Artifact, Blob, Descend, Note, Operator, Place, Problem, Reference
 from hauberk.scanning.graph_paths import GraphPaths, Node
+from hauberk.scanning.onnx_tensors import is_lone_tensor
 from hauberk.scanning.watch import Watch
 from hauberk.scanning.window import Window
 from hauberk.scanning.wire import BYTES, VARINT, BrokenWire, Field, fields, text
@@ -50,6 +51,7 @@ _FINGERPRINT = "fingerprint.pb"
 """Five sums that TensorFlow writes beside a saved model."""
 _CALLBACK = b"python_cpu_callback"
 """Custom calls by which a compiled jax function comes back to Python (jaxlib, xla_python_cpu_callback)."""
+_STRICT, _LOOSE = Limits(nodes=64, seconds=1.0), Limits(nodes=100_000, seconds=2.0)
 _LONGEST = 4096
 _TOLD = 1_000
 _METADATA = 8 << 20
@@ -80,7 +82,8 @@ class TensorflowGraph:
         with blob.open() as stream:
             window = Window(stream, blob.size)
             walk = _Walk(window, Watch(limits))
-            kind = "keras_metadata" if blob.name == "keras_metadata.pb" else _kind(window, blob.size)
+            named = blob.name.endswith(_ENDINGS)
+            kind = "keras_metadata" if blob.name == "keras_metadata.pb" else _kind(window, blob.size, loose=named)
             try:
                 if kind is None:
                     walk.unknown()
@@ -102,30 +105,37 @@ class TensorflowGraph:
         )
 
 
-def _kind(window: Window, whole: int) -> Message | None:
-    """Tell which message the bytes are by their first fields and by what the first node looks like."""
+def _kind(window: Window, whole: int, *, loose: bool = False) -> Message | None:
+    """Tell which message the bytes are by their first fields and by what the first node looks like.
+
+    loose: pass over fields that no such message has, as every protobuf reader does.
+    """
     kinds: tuple[Message, ...] = ("saved_model", "meta_graph", "graph")
-    return next((kind for kind in kinds if _fits(window, kind, 0, whole)), None)
+    return next((kind for kind in kinds if _fits(window, kind, 0, whole, loose=loose)), None)
 
 
-def _fits(window: Window, kind: Message, start: int, stop: int) -> bool:
+def _fits(window: Window, kind: Message, start: int, stop: int, *, loose: bool) -> bool:
     seen: list[Field] = []
     try:
-        for field in fields(window, start, stop, Watch(Limits(nodes=64, seconds=1.0))):
-            if _TOP[kind].get(field.number) != field.kind:
+        for field in fields(window, start, stop, Watch(_LOOSE if loose else _STRICT)):
+            if _TOP[kind].get(field.number) == field.kind:
+                seen.append(field)
+            elif not loose:
                 return False
-            seen.append(field)
+            if len(seen) >= _STRICT.nodes:
+                break
     except (BrokenWire, LimitExceeded):
         pass
     if kind == "graph":
         node = next((field for field in seen if field.number == 1), None)
         return _is_node(window, node) if node else bool(seen) and seen[0].number in (2, 4)
     inner = next((field for field in seen if field.number == 2), None)
-    if not seen or inner is None or seen[0].number != 1:
+    if not seen or inner is None or (seen[0].number != 1 and not loose):
         return False
     if kind == "saved_model":
-        return seen[0].value <= 16 and _fits(window, "meta_graph", inner.start, inner.stop)
-    return inner.start == inner.stop or _fits(window, "graph", inner.start, inner.stop)
+        version = next((field.value for field in seen if field.number == 1), 0)
+        return version <= 16 and _fits(window, "meta_graph", inner.start, inner.stop, loose=loose)
+    return inner.start == inner.stop or _fits(window, "graph", inner.start, inner.stop, loose=loose)
 
 
 def _is_node(window: Window, field: Field) -> bool:
@@ -170,7 +180,8 @@ class _Walk:
         except BrokenWire as error:
             self.tell("malformed", f"no protobuf message: {error}", error.offset)
         else:
-            self.tell("mismatch", "a protobuf message that is no TensorFlow graph: its content was not judged", 0)
+            if not is_lone_tensor(self._window):
+                self.tell("mismatch", "a protobuf message that is no TensorFlow graph: its content was not judged", 0)
 
     def run(self, kind: Message) -> None:
         """Go through everything; raises LimitExceeded."""

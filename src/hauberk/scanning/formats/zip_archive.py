@@ -16,7 +16,7 @@ from hauberk.scanning.stretch import Content, first, spent
 from hauberk.scanning.tar_records import BLOCK, checksum_right
 from hauberk.scanning.watch import Watch
 from hauberk.scanning.window import Window
-from hauberk.scanning.zip_differences import differences, fault_of, lies_in_a_member, members_of
+from hauberk.scanning.zip_differences import differences, fault_of, lies_in_a_member, members_of, stand_apart
 from hauberk.scanning.zip_gaps import Span, gaps, hidden_records, is_blank
 from hauberk.scanning.zip_members import Packed, unpack
 from hauberk.scanning.zip_records import (
@@ -119,7 +119,6 @@ class _Walk:
         listed = self._listed()
         pairs: _Pairs = [(record, local_record(self._window, record.offset)) for record in listed.records]
         hidden = self._unlisted(listed.spans, pairs)
-        self._names([record.name for record in listed.records])
         names = [record.name for record in (*listed.records, *hidden)]
         self._torch = any(_TORCH.fullmatch(name) for name in names)
         self._package = not self._torch and any(_PACKAGE.fullmatch(name) for name in names)
@@ -143,7 +142,8 @@ class _Walk:
         self._embedded = not readings[0].closes and not self._blob.head.startswith(_BEGINNINGS)
         taken = [one for one in readings[1:] if one.closes or not lies_in_a_member(one, readings[0])]
         told = {members_of(readings[0])}
-        for one in taken:
+        apart = self._embedded and stand_apart((readings[0], *taken))
+        for one in taken if not apart else ():
             if members_of(one) not in told:
                 told.add(members_of(one))
                 counts = f"{len(readings[0].records)} members by one, {len(one.records)} by another"
@@ -153,6 +153,8 @@ class _Walk:
         records = list(dict.fromkeys(record for one in (readings[0], *taken) for record in one.records))
         if len(records) > most:
             self.problems.append(Problem(kind="limit", message=f"more than {most} members"))
+        for archive in [one.records for one in (readings[0], *taken)] if apart else [records[:most]]:
+            self._names([record.name for record in archive])
         spans = [(one.start, one.end + 22) for one in (readings[0], *taken)]
         return _Listed(records[:most], spans)
 

@@ -183,3 +183,22 @@ def test_yaml_model(scan_bytes) -> None:
 def test_cve_2021_37678_yaml_tag(scan_bytes) -> None:
     text = "class_name: Sequential\nconfig: !!python/object/apply:os.system ['id']\n"
     assert scan_bytes("m.yaml", text.encode()).severities("model.yaml_object") == {"critical"}
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "keras.src.backend.torch.optimizers.torch_adam", "keras.src.backend.tensorflow.optimizer", "keras.optimizers",
+        "keras.optimizer_v2.adam", "keras.optimizers.optimizer_experimental.adam", "keras.src.backend.common.variables",
+        "tensorflow.python.keras.optimizer_v2.adam", "keras.src.optimizers.adam",
+    ],
+)  # fmt: skip
+def test_optimizers_of_every_backend_are_parts(scan_bytes, module: str) -> None:
+    compiled = {"optimizer": {"module": module, "class_name": "Adam", "config": {"learning_rate": 0.1}}}
+    assert scan_bytes("m.keras", archive(model(compile_config=compiled))).of(OBJECT) == []
+
+
+@pytest.mark.parametrize("name", ["custom_gradient", "get_file", "os.system"])
+def test_functions_of_a_backend_are_no_parts(scan_bytes, name: str) -> None:
+    found = {"optimizer": {"module": "keras.src.backend.torch.core", "class_name": name, "config": {}}}
+    assert scan_bytes("m.keras", archive(model(compile_config=found))).severities(OBJECT) == {"critical"}

@@ -240,3 +240,36 @@ def test_templates_that_speak_for_themselves(scan_bytes, name: str) -> None:
 def test_what_system_lines_say_is_silent(scan_bytes, text: str) -> None:
     data = json.dumps({"chat_template": f"{{{{ {json.dumps(text)} }}}}{LOOP}"}, ensure_ascii=False).encode()
     assert scan_bytes("tokenizer_config.json", data).loud == []
+
+
+TEXTS = {
+    "Go": '{{ define "x" }}{{ range .Alerts }}{{ .Labels.__name__ }} {{ .Exec "id" }}{{ end }}{{ end }}',
+    "Helm": '{{- include "a.b" . | nindent 4 }}\n{{ index .Values "system" }}\n{{ getenv "HOME" }}',
+    "GitHub": "${{ format('{0}', github.ref) }} ${{ env.open }} ${{ !cancelled() && (success() || failure()) }}",
+    "a page": "{% extends 'a' %}{{ thing.__class__.__name__ }} {{ thing.__doc__ }} {{ url_for('a') }}",
+    "Cython": "{{py:\nvalues = [1]\n}}\ncdef class A:\n    def __reduce__(self):\n        {{name}}.__new__\n",
+    "Handlebars": "{{#each messages}}{{this.__data__}}{{/each}} {{> part}}",
+    "Airflow": "{{ ti.xcom_pull(task_ids='x') }} {{ dag_run.conf['x'] }} {{ macros.ds_add(ds, 5) }}",
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_templates_of_other_engines_and_of_pages_are_quiet(scan_bytes, name: str) -> None:
+    assert scan_bytes("deploy.jinja2", TEXTS[name].encode()).of(RULE) == []
+    assert scan_bytes("deploy.txt.tp", TEXTS[name].encode()).of(RULE) == []
+    assert scan_bytes("values.json", json.dumps({"a": TEXTS[name]}).encode()).of(RULE) == []
+
+
+def test_functions_that_a_program_gives_its_own_prompts_are_quiet(scan_bytes) -> None:
+    prompt = "{% for m in messages %}{{ format_tool(m) }}{% endfor %}"
+    assert scan_bytes("prompts.yaml", json.dumps({"system": prompt}).encode()).of(RULE) == []
+    assert scan_bytes("t.json", json.dumps({"chat_template": prompt}).encode()).severities(RULE) == {"medium"}
+
+
+def test_what_does_not_parse_is_judged_inside_its_tags_only(scan_bytes) -> None:
+    inside, outside = "{{ x.__globals__ y z }}", "{{ x y z }} __globals__"
+    assert scan_bytes("a.j2", inside.encode()).severities(RULE) == {"high"}
+    assert scan_bytes("a.j2", outside.encode()).of(RULE) == []
+    assert scan_bytes("a.j2", ("{{ a b }}" * 3 + "{% trans x y %}{{ x.__globals__").encode()).severities(RULE) == {
+        "high"
+    }

@@ -8,7 +8,12 @@ from typing import ClassVar
 from hauberk.core.card import Card
 from hauberk.scanning.artifact import Artifact, Draft
 
-_TITLES = {"numpy_array": "NumPy array", "onnx_graph": "ONNX model", "claimed_model": "model file"}
+_TITLES = {
+    "numpy_array": "NumPy array",
+    "onnx_graph": "ONNX model",
+    "onnx_tensor": "ONNX tensor",
+    "claimed_model": "model file",
+}
 
 
 class MalformedModel:

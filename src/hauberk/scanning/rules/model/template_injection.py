@@ -47,7 +47,7 @@ def _judged(note: Note) -> Iterator[Draft]:
     lines = note.text.split("\n", 2000)
     first = (note.place.line or 1) - 1
     own_file = not where and note.place.line is not None
-    for count, found in enumerate(reaches(note.text, chat=kind == "chat")):
+    for count, found in enumerate(reaches(note.text, kind)):
         if count == _TOLD:
             return
         source = lines[found.line - 1].strip()[:200] if 0 < found.line <= len(lines) else ""
