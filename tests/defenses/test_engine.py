@@ -13,7 +13,7 @@ from torch import nn
 from hauberk.core.card import Card
 from hauberk.core.encoding import canonical, decode_entry
 from hauberk.core.errors import MissingPower, TargetError, UsageError
-from hauberk.core.evidence import Measurement, Skipped
+from hauberk.core.evidence import Indicator, Measurement, Skipped
 from hauberk.core.protocols import Split
 from hauberk.defenses.engine import Interrupted, harden, weights
 
@@ -93,14 +93,37 @@ def test_before_after_and_change(target, digits, threat, stamp, evaluate) -> Non
         ("robust_accuracy", "net renamed", "headline"),
         ("robust_accuracy", "net renamed", "curve"),
         ("robust_accuracy_change", "net renamed", "diagnostic"),
+        ("parameters_ratio", "net renamed", "diagnostic"),
+        ("answer_time_ratio", "net renamed", "diagnostic"),
     ]
     assert entries[0].note == "before hardening; plain"
-    change = entries[-1]
+    change, parameters, answers = entries[-3:]
+    assert parameters.value == 1.0
+    assert answers.value > 0
     assert (change.value, change.method, change.n) == (pytest.approx(0.5), "mover", 100)
     assert change.low == pytest.approx(0.5 - math.hypot(0.03, 0.04))
     assert change.high == pytest.approx(0.5 + math.hypot(0.04, 0.03))
     assert change.provenance.recipe.startswith("defenses.")
     assert all(decode_entry(canonical(entry)) == entry for entry in entries)
+
+
+def test_a_training_defense_says_what_it_did(target, digits, threat, stamp, evaluate, ascent) -> None:
+    from hauberk.defenses.training.adversarial_training import AdversarialTraining
+    from hauberk.defenses.training_plan import Training
+
+    strength = Indicator(name="stronger_than_training", passed=True, detail="2 and 100")
+    defense = AdversarialTraining(steps=2, training=Training(epochs=1, batch=2000))
+    steps = harden(target, digits, defense, ascent, threat, evaluate=evaluate, stamp=stamp, strength=strength)
+    entries, hardened = finish(steps)
+    assert hardened.spec.name == "net + adversarial training"
+    held = next(entry for entry in entries if isinstance(entry, Measurement) and entry.name.startswith("held_out"))
+    assert (held.n, held.role) == (100, "diagnostic")
+    assert held.low <= held.value <= held.high
+    assert held.note.endswith("1 epochs, 1 steps; all epochs were done")
+    gap = next(entry for entry in entries if isinstance(entry, Skipped))
+    assert "all 900 at once" in gap.reason
+    changes = [entry for entry in entries if isinstance(entry, Measurement) and entry.name.endswith("_change")]
+    assert all(change.indicators == (strength,) for change in changes)
 
 
 @pytest.mark.parametrize(
@@ -182,14 +205,15 @@ def test_names_choose_the_network_inside_its_preprocessing(target, digits) -> No
 
 
 def test_a_real_target_is_hardened_saved_and_loaded_again(digits, threat, stamp, ascent) -> None:
-    from hauberk.defenses.adversarial_training import AdversarialTraining
+    from hauberk.defenses.training.adversarial_training import AdversarialTraining
+    from hauberk.defenses.training_plan import Training
     from hauberk.targets.pytorch import from_torch
 
     def build() -> nn.Module:
         return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
 
     given = from_torch(build(), shape=(1, 8, 8), classes=10, mean=(0.3,), std=(0.4,))
-    plan = AdversarialTraining(epochs=2, steps=2)
+    plan = AdversarialTraining(steps=2, training=Training(epochs=2))
     x = torch.from_numpy(digits.test.x.copy())
     before = given.predict(x)
     _, hardened = finish(harden(given, digits, plan, ascent, threat, evaluate=lambda _: (), stamp=stamp))

@@ -9,7 +9,7 @@ from torch.nn import functional as f
 
 from hauberk.core.errors import MissingPower
 from hauberk.core.threat import Ball
-from hauberk.numeric.interval_bounds import box_of, interval_bounds, worst_logits
+from hauberk.numeric.interval_bounds import box_of, interval_bounds, worst_case, worst_logits
 
 
 class Residual(nn.Module):
@@ -123,3 +123,22 @@ def test_what_has_no_rule_is_refused(module, word) -> None:
         interval_bounds(call, x, x + 1)
     with pytest.raises(ValueError, match="above"):
         interval_bounds(nn.Identity(), x + 1, x)
+
+
+def test_the_worst_case_is_tighter_with_a_last_linear_layer_and_holds() -> None:
+    module, rng = made(dense(nn.ReLU())), torch.Generator().manual_seed(2)
+    x, y = torch.rand(8, 3, 4, 4, generator=rng), torch.randint(5, (8,), generator=rng)
+    box = box_of(Ball("linf", 0.05), x, (0.0, 1.0))
+    found = worst_case(module, *box, y)
+    loose = worst_logits(interval_bounds(module, *box), y)
+    loose = loose - loose.gather(1, y.unsqueeze(1))
+    assert bool((found <= loose + 1e-5).all())
+    assert float((loose - found).detach().mean()) > 0.01
+    assert torch.equal(found.gather(1, y.unsqueeze(1)), torch.zeros(8, 1))
+    for _ in range(200):
+        share = torch.rand(x.shape, generator=rng).round()
+        with torch.no_grad():
+            logits = module(box.lower + share * (box.upper - box.lower))
+        assert bool((logits - logits.gather(1, y.unsqueeze(1)) <= found + 1e-5).all())
+    without = nn.Sequential(module, nn.Tanh())
+    assert worst_case(without, *box, y).shape == (8, 5)

@@ -10,8 +10,10 @@ from hauberk.cli.options import pairs, reporting, show
 @click.command("harden")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False), default=".")
 @click.option("--threat", help="The threat of the project to harden against (default: its first evasion threat).")
-@click.option("--defense", default="adversarial_training", show_default=True, help="See `hauberk list defenses`.")
-@click.option("--attack", default="evasion.pgd", show_default=True, help="The attack to train with.")
+@click.option("--defense", help="See `hauberk list defenses` (default: chosen by model, threat and budget).")
+@click.option("--budget", metavar="SPAN", help="Train for so long, such as 10m, 90s or 1h30m.")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint a broken run left.")
+@click.option("--attack", default="evasion.pgd", show_default=True, help="The attack that chooses the best state.")
 @click.option(
     "--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the defense; may be given again."
 )
@@ -24,7 +26,9 @@ from hauberk.cli.options import pairs, reporting, show
 def command(
     folder: str,
     threat: str | None,
-    defense: str,
+    defense: str | None,
+    budget: str | None,
+    resume: bool,
     attack: str,
     settings: tuple[str, ...],
     weights: str | None,
@@ -36,11 +40,13 @@ def command(
 ) -> int:
     """Train a harder model of the project in FOLDER and measure it before and after with the same attacks.
 
-    The project's own model file is not changed: the hardened weights are saved beside it as safetensors.
+    The project's own model file is not changed: the hardened weights are saved beside it as safetensors, with a model
+    card and the report.
 
     \b
-    hauberk harden                            against the first evasion threat
-    hauberk harden --threat pixels --set epochs=20
+    hauberk harden --budget 10m               against the first evasion threat
+    hauberk harden --resume --budget 10m      after Ctrl-C or a crash
+    hauberk harden --threat pixels --defense trades --set epochs=20
     hauberk harden --weights hardened.safetensors
 
     Exit status: that of the policy held against the hardened model.
@@ -55,6 +61,8 @@ def command(
             folder,
             threat=threat,
             defense=defense,
+            budget=budget,
+            resume=resume,
             attack=attack,
             settings=pairs(settings),
             weights=Path(weights) if weights else None,
@@ -63,6 +71,8 @@ def command(
             progress=bars,
         )
     show(made.report, form, output, quiet=quiet)
+    if made.why and not quiet:
+        click.echo(f"{made.defense}: {made.why}", err=form != "terminal")
     if made.weights and not quiet:
-        click.echo(f"wrote {made.weights}", err=form != "terminal")
+        click.echo(f"wrote {made.weights} and {made.card}", err=form != "terminal")
     return made.report.verdict().exit_status

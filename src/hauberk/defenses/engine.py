@@ -1,4 +1,4 @@
-"""The engine of defenses: measure, harden, measure again, and say what changed."""
+"""The engine of defenses: measure, harden, measure again by more than it was trained on, and say what changed."""
 
 from __future__ import annotations
 
@@ -10,24 +10,22 @@ import safetensors.torch
 import torch
 
 from hauberk.core.errors import MeasurementError, MissingPower
-from hauberk.core.evidence import Entry, Measurement, Provenance, Skipped
+from hauberk.core.evidence import Entry, Indicator, Measurement, Provenance, Skipped
 from hauberk.core.plugins import settings_of
 from hauberk.core.progress import Silent
 from hauberk.core.protocols import Dataset, Defense, EvasionAttack, Modular, Progress, Target, powers
 from hauberk.core.provenance import Stamp
 from hauberk.core.threat import Threat
+from hauberk.defenses.costs import costs
+from hauberk.defenses.training_driver import train
+from hauberk.defenses.training_evidence import of_log
+from hauberk.defenses.training_log import Interrupted as Interrupted
+from hauberk.defenses.training_plan import Keeper, Teaching
+from hauberk.defenses.training_task import Task
 from hauberk.numeric.difference import difference
 from hauberk.numeric.intervals import Interval
 
 Examine: TypeAlias = Callable[[Target], Iterable[Entry]]
-
-
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C during hardening; `best` is the best target so far, which the caller may still save and measure."""
-
-    def __init__(self, best: Target) -> None:
-        super().__init__("hardening was interrupted")
-        self.best = best
 
 
 def harden(
@@ -41,13 +39,17 @@ def harden(
     stamp: Stamp,
     seed: int = 0,
     progress: Progress | None = None,
+    keeper: Keeper | None = None,
+    strength: Indicator | None = None,
 ) -> Generator[Entry, None, Target | None]:
     """Apply the defense with the training split only; the generator returns the hardened target.
 
     Yields `evaluate`'s evidence on the target as it was (its headlines as diagnostics, since a policy judges the
-    result), then on the hardened target, then the change of each headline as "<name>_change" with an interval.
-    A defense that cannot be applied becomes a Skipped, and the result None. Ctrl-C raises Interrupted once there is
-    something to keep.
+    result), then what training did, then evidence on the hardened target, the change of each headline as
+    "<name>_change" with an interval, and what it costs to run.
+    strength: says of the examination that it does more than the defense was trained on; it stands on every change.
+    keeper: of a training defense's checkpoints. A defense that cannot be applied becomes a Skipped, and the result
+    None. Ctrl-C raises Interrupted once there is something to keep.
     """
     recipe = f"defenses.{_name(defense)}"
     provenance = stamp.of(recipe, settings_of(defense), seed)
@@ -67,7 +69,13 @@ def harden(
         yield _before(entry)
     rng = torch.Generator().manual_seed(seed)
     try:
-        hardened = defense.apply(target, data.train, threat, rng, attack=attack, progress=progress or Silent())
+        if isinstance(defense, Teaching):
+            task = Task(target, data.train, threat, attack)
+            trained = train(defense, task, rng, progress=progress, keeper=keeper)
+            hardened = trained.target
+            yield from of_log(trained.log, hardened.spec.name, subject, threat, provenance)
+        else:
+            hardened = defense.apply(target, data.train, threat, rng, attack=attack, progress=progress or Silent())
     except MeasurementError as error:
         yield Skipped(
             subject=subject,
@@ -81,7 +89,8 @@ def harden(
         after.append(entry)
         yield entry
     for old, new in _pairs(before, after):
-        yield _change(old, new, provenance)
+        yield _change(old, new, provenance, strength)
+    yield from costs(target, hardened, data.train, provenance)
     return hardened
 
 
@@ -128,7 +137,7 @@ def _key(entry: Measurement) -> tuple[str, str, str, float | None, str]:
     return entry.name, entry.threat, entry.norm, entry.radius, entry.provenance.recipe
 
 
-def _change(old: Measurement, new: Measurement, provenance: Provenance) -> Measurement:
+def _change(old: Measurement, new: Measurement, provenance: Provenance, strength: Indicator | None) -> Measurement:
     parts = [Interval(entry.value, entry.low, entry.high) for entry in (new, old)]
     gap = difference(*parts)
     return msgspec.structs.replace(
@@ -142,6 +151,6 @@ def _change(old: Measurement, new: Measurement, provenance: Provenance) -> Measu
         n=min(old.n, new.n),
         provenance=provenance,
         role="diagnostic",
-        indicators=(),
+        indicators=(strength,) if strength else (),
         note=f"from {old.value:.3f} to {new.value:.3f}; wider than a paired comparison on the same samples would be",
     )
