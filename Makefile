@@ -1,7 +1,7 @@
 # The README's commands and CI use exactly these. Each does its own set-up.
 PYTHON ?= python3
 BIN := .venv/bin
-EXTRAS := models,data,report
+EXTRAS := models,data,report,privacy
 STAMP := .venv/.stamp
 DEV := .venv/.dev
 
