@@ -183,7 +183,8 @@ def _carried_out(
     frame = Frame.open(project, folder, command, clock=clock)
     stamp = Stamp(clock=clock, seed=project.run.seed, digests=subject.digests)
     run = Run(frame.run, _Unkept(), stamp)
-    setting = Setting(subject, stamp, project.run.seed, progress, clean_with=next(iter(project.threats)))
+    first = next(iter(project.threats))
+    setting = Setting(subject, stamp, project.run.seed, progress, clean_with=first, project=project, folder=folder)
     with threads_for(subject, project.run.threads):
         for name, section in project.threats.items():
             run.carry_out(work(name, section, setting))

@@ -11,6 +11,7 @@ from typing import NoReturn
 import msgspec
 
 from hauberk.api.assembling import Frame, assemble
+from hauberk.api.auditing import in_check as audited
 from hauberk.api.kept_reports import ENVELOPE, envelope
 from hauberk.api.running import NOTHING, Earlier, Run, Work, earlier, key_of
 from hauberk.api.scanning import entries
@@ -162,6 +163,9 @@ def _pieces(
         lambda _: _scan(project, root, stamp, progress, inventory),
     )
     yield scanning if not only or "scan" in only else _left_out("scan", stamp, "left out by --only")
+    if project.data is not None and project.data.audit and (not only or "scan" in only):
+        key = key_of("data", __version__, project.data, project.scan.rules_off, project.run.seed)
+        yield Work("data", key, lambda _: audited(project, root, stamp, progress))
     if project.model is not None and not only:
         yield Work("seal", key_of("seal", __version__, project.seal), lambda _: evidence(project, root, stamp))
     if project.model is None or project.data is None:
@@ -172,7 +176,8 @@ def _pieces(
     setting = None
     if subject is not None:
         first = next((name for name in _evasion(project) if not only or name in only), "")
-        setting = Setting(subject, stamp, project.run.seed, progress, project.report.exhibits, first, project.policy)
+        shown = project.report.exhibits
+        setting = Setting(subject, stamp, project.run.seed, progress, shown, first, project.policy, project, root)
     for name, section in project.threats.items():
         if only and name not in only:
             yield _left_out(name, stamp, "left out by --only")

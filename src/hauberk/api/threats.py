@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import NamedTuple, TypeAlias, cast
 
+from hauberk.api.privacy_references import lender_for
 from hauberk.api.running import States, Work, key_of
 from hauberk.api.subject import Subject, constrained
 from hauberk.attacks.certifying import certifiable, examine_certified
@@ -16,8 +18,15 @@ from hauberk.core.errors import ProjectError
 from hauberk.core.evidence import Entry
 from hauberk.core.plugins import build
 from hauberk.core.policy import Policy
-from hauberk.core.project import ThreatSection
-from hauberk.core.protocols import EvasionAttack, ExtractionAttack, MembershipAttack, PoisoningAttack, Progress
+from hauberk.core.project import Project, ThreatSection
+from hauberk.core.protocols import (
+    EvasionAttack,
+    ExtractionAttack,
+    MembershipAttack,
+    PoisoningAttack,
+    Progress,
+    ReferenceAttack,
+)
 from hauberk.core.provenance import Stamp
 from hauberk.core.threat import Family, Threat
 from hauberk.core.version import __version__
@@ -34,7 +43,7 @@ class Setting(NamedTuple):
     """What all threats of a run share.
 
     clean_with: the threat that reports clean accuracy too; empty for each. policy: what a threat that is to be decided
-    is decided against.
+    is decided against. project, folder: where [privacy] says how reference models are trained, and where they are kept.
     """
 
     subject: Subject
@@ -44,6 +53,8 @@ class Setting(NamedTuple):
     exhibits: int = 12
     clean_with: str = ""
     policy: Policy = Policy()
+    project: Project = Project()
+    folder: Path | None = None
 
 
 Examine: TypeAlias = Callable[[Setting, Threat, ThreatSection, str, States], Iterable[Entry]]
@@ -59,10 +70,24 @@ def _poisoning(run: Setting, threat: Threat, section: ThreatSection, _: str, __:
 
 
 def _privacy(run: Setting, threat: Threat, section: ThreatSection, _: str, __: States) -> Iterable[Entry]:
-    for name in section.attacks or DEFAULTS["privacy"]:
-        attack = cast(MembershipAttack, build("attacks", name, section.settings.get(name)))
+    private = run.project.privacy
+    lender = lender_for(run.project, run.folder, run.subject.target, run.seed)
+    for name in section.attacks or (("privacy.rmia",) if private.references else DEFAULTS["privacy"]):
+        attack = build("attacks", name, section.settings.get(name))
+        if not isinstance(attack, MembershipAttack | ReferenceAttack):
+            raise ProjectError(f"{name} is no membership attack on a classifier", fix="see `hauberk privacy --help`")
         target, data = run.subject
-        yield from examine_privacy(target, data, attack, threat, stamp=run.stamp, seed=run.seed, progress=run.progress)
+        yield from examine_privacy(
+            target,
+            data,
+            attack,
+            threat,
+            stamp=run.stamp,
+            seed=run.seed,
+            progress=run.progress,
+            most=private.records,
+            lender=lender,
+        )
 
 
 def _extraction(run: Setting, threat: Threat, section: ThreatSection, _: str, __: States) -> Iterable[Entry]:
@@ -125,6 +150,9 @@ def work(name: str, section: ThreatSection, run: Setting) -> Work:
     target, dataset = run.subject
     clean = run.clean_with in ("", name)
     asked = run.policy.require if section.decide else ()
-    key = key_of(__version__, threat, section, run.seed, target.spec, dataset.spec.digest, run.exhibits, clean, asked)
+    private = run.project.privacy if threat.family == "privacy" else None
+    key = key_of(
+        __version__, threat, section, run.seed, target.spec, dataset.spec.digest, run.exhibits, clean, asked, private
+    )
     examiner = EXAMINERS[threat.family]
     return Work(name, key, lambda states: examiner(run, threat, section, key, states))

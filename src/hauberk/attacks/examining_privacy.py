@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from typing import NamedTuple, TypeAlias
 
 import torch
 
 from hauberk.attacks.examining_records import Audit, exposed
+from hauberk.attacks.examining_scores import from_scores, steps
 from hauberk.attacks.membership_checks import overlap, read_as, relabelled, shift, shuffled, similar
+from hauberk.attacks.recorded import bare
 from hauberk.attacks.recording import (
     Recorder,
     Samples,
@@ -22,21 +24,17 @@ from hauberk.attacks.recording import (
 )
 from hauberk.attacks.shadows import Lender, Shadows
 from hauberk.core.errors import MissingPower
-from hauberk.core.evidence import Entry, Indicator
+from hauberk.core.evidence import Entry
 from hauberk.core.progress import Silent
 from hauberk.core.protocols import Dataset, MembershipAttack, Progress, ReferenceAttack, References, Target
 from hauberk.core.provenance import Stamp
 from hauberk.core.threat import Threat
-from hauberk.numeric.roc import advantage, area, balanced_accuracy, curve, true_positives
 
-RATES = (
-    (0.01, "membership_tpr_at_1pct_fpr"),
-    (0.001, "membership_tpr_at_0_1pct_fpr"),
-    (0.0001, "membership_tpr_at_0_01pct_fpr"),
-)
-"""False positive rates at which Carlini et al. 2022 (arXiv:2112.03570, §IV) ask for the true positive rate."""
 POPULATION = 1 / 3
 """Share of the non-members that an attack on a population learns from; the others are audited."""
+
+LONELY = 0.25
+"""Share of records that may be left out because no given reference model was trained on them."""
 
 Attack: TypeAlias = MembershipAttack | ReferenceAttack
 
@@ -110,20 +108,24 @@ class _Examination:
             return None
         members, others = self.train.take(audited.members), self.test.take(audited.others)
         n = len(members.y)
+        left = int((~self._comparable()).sum())
+        if left:
+            reason = f"{left} records are in, or in none of, all the reference models given, and were left out"
+            yield self.to.skipped(reason, fix="give more reference models", part="lonely records")
         told = answers(self.target, torch.cat((members.x, others.x)))
         seen, kind = relabelled(self.target, told)
         rng = generator(self.to.seed, 1)
         score, references = self._scores(seen, members, others, audited, seen_otherwise=kind is not None)
         inside, outside = score[:n], score[n:]
         right = told.argmax(1) == torch.cat((members.y, others.y))
-        checks = [shuffled(inside, outside, rng), shift(members, others, rng), overlap(self.train, self.test)]
+        bared = [bare(self.target.spec.kind, part) for part in (members, others, self.train, self.test)]
+        checks = [shuffled(inside, outside, rng), shift(bared[0], bared[1], rng), overlap(bared[2], bared[3])]
         checks += [kind] if kind is not None else []
         checks += [similar(references, members, others, right)] if references is not None else []
-        gap = seen.spec.answers == "labels" and not isinstance(self.attack, ReferenceAttack)
-        yield from self._headlines(inside, outside, gap, audited.smaller, tuple(checks))
-        if _steps(score) > 2:
-            yield from self._rates(inside, outside, audited.smaller)
-            yield from self._curve(inside, outside)
+        note = "members: training samples; others: test samples; 0.5 is guessing"
+        if steps(score) <= 2:
+            note += "; the target answers with labels only, so the attack knows only whether it is right (gap attack)"
+        yield from from_scores(inside, outside, self.to, audited.smaller, tuple(checks), note)
         plain = self.to.where("neither")
         for name, part in (("member_accuracy", right[:n]), ("non_member_accuracy", right[n:])):
             yield plain.share(name, part, role="diagnostic")
@@ -138,14 +140,28 @@ class _Examination:
         outsiders = torch.randperm(len(self.test.y), generator=generator(self.to.seed, 5))
         apart = int(POPULATION * len(outsiders)) if _uses(self.attack) == "population" else 0
         kept, known = outsiders[apart:].sort().values, outsiders[:apart]
-        smaller = min(len(self.train.y), len(kept))
+        fit = self._comparable()
+        inside, kept = fit[: len(self.train.y)].nonzero()[:, 0], kept[fit[len(self.train.y) + kept]]
+        smaller = min(len(inside), len(kept))
         n = min(smaller, most)
         if self.to.threat.queries is not None:
             n = min(n, self.to.threat.queries // 2)
         if n < 2:
             return None
-        members, others = (torch.randperm(count, generator=rng)[:n] for count in (len(self.train.y), len(kept)))
-        return Audited(members, kept[others], known, smaller)
+        members, others = (part[torch.randperm(len(part), generator=rng)[:n]] for part in (inside, kept))
+        return Audited(members, others, known, smaller)
+
+    def _comparable(self) -> torch.Tensor:
+        """Tell which records of train and test the given reference models can be compared on (n,) bool.
+
+        Each must be outside of one model; and inside of one too, where that leaves out few (LONELY at most).
+        """
+        fit = torch.ones(len(self.train.y) + len(self.test.y), dtype=torch.bool)
+        if self.given is None or _uses(self.attack) != "models" or not len(self.given.member):
+            return fit
+        fit = (~self.given.member).any(0)
+        both = fit & self.given.member.any(0)
+        return both if int(both.sum()) >= (1 - LONELY) * int(fit.sum()) else fit
 
     def _scores(
         self, target: Target, members: Samples, others: Samples, audited: Audited, *, seen_otherwise: bool
@@ -190,87 +206,6 @@ class _Examination:
         pool = Samples(torch.cat((self.train.x, self.test.x)), torch.cat((self.train.y, self.test.y)))
         return lender.lend(self.whole, pool, self.train, self.progress)
 
-    def _headlines(
-        self,
-        inside: torch.Tensor,
-        outside: torch.Tensor,
-        gap: bool,
-        population: int,
-        checks: tuple[Indicator, ...],
-    ) -> Iterator[Entry]:
-        n, to = len(inside), self.to
-        note = "members: training samples; others: test samples; 0.5 is guessing"
-        if gap and _steps(torch.cat((inside, outside))) <= 2:
-            note += "; the target answers with labels only, so the attack knows only whether it is right (gap attack)"
-        yield to.figure(
-            "membership_auc",
-            area(inside, outside, to.level),
-            2 * n,
-            "delong",
-            unit="area",
-            population=2 * population,
-            indicators=checks,
-            note=note,
-        )
-        # Yeom et al., §3.2: a member is what has at most the average training loss, which the attacker knows.
-        two = _steps(torch.cat((inside, outside))) <= 2
-        threshold = float(torch.cat((inside, outside)).max()) if two else float(inside.double().mean())
-        yield to.figure(
-            "membership_advantage",
-            advantage(inside, outside, threshold, to.level),
-            2 * n,
-            "wilson",
-            unit="TPR − FPR",
-            population=2 * population,
-            indicators=checks,
-            note="at the members' average score (for the loss: the average training loss); the interval is Newcombe's, "
-            "from Wilson's",
-        )
-        yield to.figure(
-            "membership_balanced_accuracy",
-            balanced_accuracy(inside, outside, generator(to.seed, 4), to.level),
-            2 * n,
-            "wilson",
-            population=2 * population,
-            note="each half of the records is judged at the threshold that served best on the other; 50 % is guessing",
-        )
-
-    def _rates(self, inside: torch.Tensor, outside: torch.Tensor, population: int) -> Iterator[Entry]:
-        for fpr, name in RATES:
-            if len(outside) * fpr < 1:
-                needed = round(1 / fpr)
-                reason = (
-                    f"not measurable: {len(outside)} non-members cannot show a false positive rate of {fpr:g}, "
-                    f"{needed} are needed"
-                )
-                yield self.to.skipped(reason, fix=f"give {needed} test and training samples", part=name)
-                continue
-            rate = true_positives(inside, outside, fpr, self.to.level)
-            yield self.to.figure(
-                name,
-                rate.interval,
-                2 * len(inside),
-                "clopper-pearson",
-                population=2 * population,
-                note=f"rests on {rate.spent} false positives among {len(outside)} non-members; the interval allows for "
-                f"the threshold being estimated; guessing gives {fpr:g}",
-            )
-
-    def _curve(self, inside: torch.Tensor, outside: torch.Tensor) -> Iterator[Entry]:
-        """Points at 1, 2, 5 · 10^k, from one false positive up: Carlini et al. ask for a logarithmic axis."""
-        line = curve(inside, outside)
-        n = len(outside)
-        for fpr in (digit * 10.0**power for power in range(-5, 0) for digit in (1, 2, 5)):
-            if n * fpr < 1:
-                continue
-            hits = round(float(line.tpr[line.fpr <= fpr + 1e-12].max()) * len(inside))
-            caught = torch.arange(len(inside)) < hits
-            yield self.to.share("membership_tpr", caught, role="curve", along="false positive rate", at=fpr)
-
 
 def _uses(attack: Attack) -> str:
     return attack.uses if isinstance(attack, ReferenceAttack) else ""
-
-
-def _steps(score: torch.Tensor) -> int:
-    return len(torch.unique(score))

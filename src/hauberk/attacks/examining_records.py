@@ -127,7 +127,8 @@ def slices(audit: Audit, kind: Kind, data: DatasetSpec) -> list[Group]:
     y = torch.cat((audit.members.y, audit.others.y))
     names = data.classes
     groups = [
-        Group(f"class {names[label] if label < len(names) else label}", y == label) for label in torch.unique(y).tolist()
+        Group(f"class {names[label] if label < len(names) else label}", y == label)
+        for label in torch.unique(y).tolist()
     ]
     right = audit.told.argmax(1) == y
     groups += [Group("answered right", right), Group("answered wrong", ~right)]

@@ -44,7 +44,7 @@ def shift(members: Samples, others: Samples, rng: torch.Generator) -> Indicator:
     size = min(len(members.y), COMPARED)
     if size < 20:
         return Indicator(name=name, passed=None, detail=f"{size} samples a side are too few to tell")
-    if members.x[0].numel() < 2:
+    if not members.x[0].numel():
         return Indicator(name=name, passed=None, detail="only answers were given, not the records")
     found = separability(members.x[:size], others.x[:size], rng)
     consequence = "" if found.low <= SHIFTED else ": the membership figures may show this difference, not memory"
@@ -58,11 +58,14 @@ def shift(members: Samples, others: Samples, rng: torch.Generator) -> Indicator:
 
 def overlap(train: Samples, test: Samples) -> Indicator:
     """Say how many test records are also training records, input and label alike: they are no non-members."""
+    name = "no record is both a member and a non-member"
+    if not train.x[:1].numel():
+        return Indicator(name=name, passed=None, detail="only answers were given, not the records")
     seen = set(_keys(train))
     both = sum(key in seen for key in _keys(test))
     consequence = "" if not both else ": they count as non-members and hide leakage; take them out of the test data"
     return Indicator(
-        name="no record is both a member and a non-member",
+        name=name,
         passed=not both,
         detail=f"{both} of {len(test.y)} test records are in the training data too{consequence}",
     )

@@ -91,13 +91,15 @@ def reference_models(
     *,
     shelf: Shelf | None = None,
     trainer: Trainer | None = None,
+    identity: str = "",
     watch: Callable[[], float] = time.monotonic,
 ) -> Shadows:
     """Train, or take from the shelf, models on random halves of `pool`; each serves every audited record of it.
 
     own: records of the target's training data, on which the recipe's goal is measured. trainer: trains as the target
-    was trained; without one a torch module is trained by plan.recipe, many at once, and any other model is refitted.
-    watch: seconds of some clock. Raises MissingPower for a target that cannot be trained anew, TargetError.
+    was trained, and identity is a text that changes when it does; without one a torch module is trained by
+    plan.recipe, many at once, and any other model is refitted. watch: seconds of some clock. Raises MissingPower for a
+    target that cannot be trained anew, TargetError.
     """
     if trainer is None and not isinstance(target, Modular | Trainable):
         raise MissingPower(
@@ -105,7 +107,7 @@ def reference_models(
             fix="name a function that trains one, [privacy] trainer, or give answers of reference models in an .npz",
         )
     member = halves(len(pool.y), plan.models, plan.seed)
-    school = _School(target, pool, own, plan, shelf or Nowhere(), trainer)
+    school = _School(target, pool, own, plan, shelf or Nowhere(), trainer, identity)
     found: dict[int, Target] = {}
     for index in range(plan.models):
         kept = school.kept(index, member)
@@ -145,16 +147,27 @@ def _next(missing: int, made: int, spent: float, seconds: float | None, taken: i
 class Lender:
     """Lends the reference models of a plan to every attack of a run; trains them for the first one that asks."""
 
-    def __init__(self, plan: ShadowPlan, shelf: Shelf | None = None, trainer: Trainer | None = None) -> None:
+    def __init__(
+        self, plan: ShadowPlan, shelf: Shelf | None = None, trainer: Trainer | None = None, identity: str = ""
+    ) -> None:
         self.plan = plan
-        self._shelf, self._trainer = shelf, trainer
+        self._shelf, self._trainer, self._identity = shelf, trainer, identity
         self._lent: tuple[Target, Samples, Shadows] | None = None
 
     def lend(self, target: Target, pool: Samples, own: Samples, progress: Progress) -> Shadows:
         """Return reference models of a target over a pool, as `reference_models` does."""
         if self._lent is not None and self._lent[0] is target and all(map(torch.equal, self._lent[1], pool)):
             return self._lent[2]
-        found = reference_models(target, pool, own, self.plan, progress, shelf=self._shelf, trainer=self._trainer)
+        found = reference_models(
+            target,
+            pool,
+            own,
+            self.plan,
+            progress,
+            shelf=self._shelf,
+            trainer=self._trainer,
+            identity=self._identity,
+        )
         self._lent = (target, pool, found)
         return found
 
@@ -170,6 +183,7 @@ class _School:
         plan: ShadowPlan,
         shelf: Shelf,
         trainer: Trainer | None,
+        identity: str,
     ) -> None:
         self.target, self.pool, self.plan, self.shelf, self.trainer = target, pool, plan, shelf, trainer
         self.notes: tuple[str, ...] = ()
@@ -178,7 +192,7 @@ class _School:
         self._goal: float | None = None
         self._epochs: int | None = None
         self._own = own
-        self._root = _digest(target, self.module, trainer, pool, plan)
+        self._root = _digest(target, self.module, identity if trainer is not None else None, pool, plan)
 
     def kept(self, index: int, member: torch.Tensor) -> Target | None:
         """Return model `index` from the shelf."""
@@ -260,13 +274,11 @@ class _School:
         return hashlib.sha256(self._root + index.to_bytes(4, "big") + rows).hexdigest()
 
 
-def _digest(
-    target: Target, module: nn.Module | None, trainer: Trainer | None, pool: Samples, plan: ShadowPlan
-) -> bytes:
+def _digest(target: Target, module: nn.Module | None, identity: str | None, pool: Samples, plan: ShadowPlan) -> bytes:
     """Digest what every reference model depends on: scheme, recipe, seed, architecture or trainer, and the records."""
     state = hashlib.sha256(canonical((SCHEME, plan.seed, target.spec.shape, target.spec.classes)))
-    if trainer is not None:
-        state.update(_source(trainer).encode())
+    if identity is not None:
+        state.update(identity.encode())
     elif module is not None:
         state.update(repr(plan.recipe).encode())
         state.update(_architecture(module).encode())

@@ -74,7 +74,12 @@ class ModelSection(_Section, frozen=True):
 
 
 class ColumnSection(_Section, frozen=True):
-    """[data.columns.NAME]: what one column is and may become; whatever is not said is read from the data."""
+    """[data.columns.NAME]: what one column is and may become; whatever is not said is read from the data.
+
+    What the data audit holds every row against: low, high, categories (no other value), pattern (a regular expression
+    the whole text fits), unique, missing: the largest share of rows without a value, ordered: never falls ("up") or
+    rises ("down") from row to row, longest: characters of a text.
+    """
 
     kind: ColumnKind | None = None
     low: float | None = None
@@ -85,6 +90,11 @@ class ColumnSection(_Section, frozen=True):
     direction: Literal["up", "down"] | None = None
     group: str = ""
     ignore: bool = False
+    pattern: str = ""
+    unique: bool = False
+    missing: float | None = None
+    ordered: Literal["up", "down"] | None = None
+    longest: int | None = None
 
 
 class DataSection(_Section, frozen=True):
@@ -100,6 +110,7 @@ class DataSection(_Section, frozen=True):
     relations: what holds between them, such as "total == a + b" or "low <= high".
     layout: what arrays hold, where their shape does not tell: (n, d) are rows of a table unless it says "wave" or
     "tokens".
+    audit: whether `hauberk check` audits the data too. earlier: a version of it that the audit measures drift against.
     """
 
     source: str
@@ -114,6 +125,8 @@ class DataSection(_Section, frozen=True):
     columns: dict[str, ColumnSection] = {}
     relations: tuple[str, ...] = ()
     layout: Layout | None = None
+    audit: bool = True
+    earlier: str = ""
 
 
 class ThreatSection(_Section, frozen=True):
@@ -238,6 +251,28 @@ class SealSection(_Section, frozen=True):
     quick: bool = False
 
 
+class PrivacySection(_Section, frozen=True):
+    """[privacy]: reference models that membership attacks compare with.
+
+    references: how many (even); 0 for none, then attacks ask the model alone. seconds: begin no new one after so long.
+    trainer: "module:callable" (x, y, seed) → a model trained on arrays x, y as yours was; without it a torch module is
+    trained anew with Adam and cross-entropy, many at once, and any other model is refitted.
+    epochs: over its half of the records; 0 until the references remember as much as the model does. batch: records a
+    step. rate: Adam's. weight_decay: an L2 penalty. records: at most so many members, and as many others, are audited.
+    keep: the folder of trained references, used again while nothing they depend on changes; empty keeps none.
+    """
+
+    references: int = 0
+    seconds: float | None = None
+    trainer: str = ""
+    epochs: int = 0
+    batch: int = 64
+    rate: float = 1e-3
+    weight_decay: float = 0.0
+    records: int = 5000
+    keep: str = ".hauberk/references"
+
+
 class ReportSection(_Section, frozen=True):
     """[report]: what is written and where. formats: output plug-in names."""
 
@@ -270,6 +305,7 @@ class Project(_Section, frozen=True):
     policy: Policy = Policy()
     scan: ScanSection = ScanSection()
     seal: SealSection = SealSection()
+    privacy: PrivacySection = PrivacySection()
     report: ReportSection = ReportSection()
     store: StoreSection = StoreSection()
     run: RunSection = RunSection()

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from hauberk.attacks.examining_sequences import SequenceAttack
 from hauberk.attacks.privacy.attack_p import AttackP
 from hauberk.attacks.privacy.attack_r import AttackR
 from hauberk.attacks.privacy.boundary_distance import BoundaryDistance
@@ -49,7 +50,7 @@ def test_the_catalogue_has_only_attacks_of_known_kinds():
     for entry in found:
         if entry.card.title.lower().find("membership") >= 0:
             attack = plugins.build("attacks", entry.name)
-            assert isinstance(attack, MembershipAttack | ReferenceAttack), entry.name
+            assert isinstance(attack, MembershipAttack | ReferenceAttack | SequenceAttack), entry.name
         assert entry.card.paper
         assert entry.card.threats
 
