@@ -36,10 +36,15 @@ class Bundled:
     def open(cls, section: DataSection, folder: Path, bounds: tuple[float, float] | None, thing: object) -> InMemory:  # noqa: ARG003
         """Load and split; raises UsageError naming the nearest set, MissingExtra where its library is missing."""
         name = section.source.partition(":")[2]
-        if name not in _SETS:
-            raise ProjectError(f'no bundled data "{name}"', where="data.source", fix=nearest(name, _SETS))
         draft = Draft(name=name, layout="chw", classes=tuple("0123456789"), bounds=bounds or (0.0, 1.0))
-        return whole(draft, _SETS[name](), section.test_share, section.seed)
+        return whole(draft, everything(name), section.test_share, section.seed)
+
+
+def everything(name: str) -> Split:
+    """Load a set whole, in its own order; raises ProjectError naming the nearest set, or MissingExtra."""
+    if name not in _SETS:
+        raise ProjectError(f'no bundled data "{name}"', where="data.source", fix=nearest(name, _SETS))
+    return _SETS[name]()
 
 
 def _digits() -> Split:
