@@ -56,6 +56,12 @@ def scan_bytes(tmp_path: Path) -> ScanBytes:
     return run
 
 
+@pytest.fixture
+def scan_folder() -> Callable[[Path], Scanned]:
+    """Scan a folder that the test has filled."""
+    return lambda folder: Scanned(list(scan(folder)))
+
+
 class Opcodes:
     """Writes pickle opcodes by hand; nothing it writes is ever loaded."""
 

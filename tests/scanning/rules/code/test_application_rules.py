@@ -20,7 +20,7 @@ out = ask("hello")
 """
 ELSEWHERE = {
     "exposed_service", "logged_secrets", "model_output_in_html", "model_output_in_sql", "untrusted_instantiation",
-    "untrusted_prompt", "unpinned_download",
+    "untrusted_prompt", "unpinned_download", "model_module", "obfuscated_code",
 }  # fmt: skip
 """Rules whose samples are all in test_code_rules."""
 ROUTE = "from fastapi import FastAPI, UploadFile\napp = FastAPI()\n"

@@ -21,6 +21,14 @@ out = ask("hello")
 
 BAD = [
     # rule, severity, program
+    ("obfuscated_code", "high", "import base64\nexec(base64.b64decode('cHJpbnQoMSk='))"),
+    ("obfuscated_code", "high", "import zlib, base64\ncode = zlib.decompress(base64.b64decode(text))\nexec(code)"),
+    ("obfuscated_code", "high", "import marshal\nexec(marshal.loads(blob))"),
+    ("obfuscated_code", "high", "eval(compile(bytes.fromhex('31').decode(), 'a', 'eval'))"),
+    ("model_module", "high", "import os\nfrom transformers import PreTrainedModel\nos.system('id')\nclass A(PreTrainedModel):\n    pass"),
+    ("model_module", "high", "import requests, diffusers\nrequests.get('https://example.org/x')\nclass A(diffusers.DiffusionPipeline):\n    pass"),
+    ("model_module", "medium", "import subprocess\nfrom transformers import PretrainedConfig\nclass A(PretrainedConfig):\n    def __init__(self):\n        subprocess.run(['id'])"),
+    ("model_module", "medium", "class EndpointHandler:\n    def __call__(self, data):\n        return eval(data['x'])"),
     ("unsafe_load", "high", "import pickle\npickle.load(open('m.pkl', 'rb'))"),
     ("unsafe_load", "high", "from pickle import loads as l\nl(data)"),
     ("unsafe_load", "high", "import cPickle as p\np.load(f)"),
@@ -234,6 +242,10 @@ BAD = [
 ]
 
 SAFE = [
+    "import base64\ndef f(t):\n    x = base64.b64decode(t)\n    return x\ndef g(x):\n    return eval(x)",
+    "import os\nclass Job:\n    def run(self):\n        os.system('make')",
+    "import requests\nfrom transformers import AutoModel\nrequests.get('https://example.org/x', timeout=5)",
+    "from transformers import PreTrainedModel\nclass A(PreTrainedModel):\n    def forward(self, x):\n        return x",
     "import torch\ntorch.load('m.pt', weights_only=True)",
     "import torch\nSAFE = True\ntorch.load('m.pt', weights_only=SAFE)",
     "import functools, torch\nload = functools.partial(torch.load, weights_only=True)\nload('m.pt')",

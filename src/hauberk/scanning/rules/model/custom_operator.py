@@ -183,6 +183,26 @@ def _pmml(operator: Operator) -> Verdict:
     return "high", ", which names a class of the host program"
 
 
+def _paddle(operator: Operator) -> Verdict:
+    if operator.type in ("py_func", "py_layer", "pylayer", "custom_py_func"):
+        return "high", ", which calls Python"
+    if operator.type in ("save", "load", "save_combine", "load_combine", "sparse_tensor_load", "read_file"):
+        return "medium", ", which reads or writes files"
+    return None
+
+
+def _mxnet(operator: Operator) -> Verdict:
+    if operator.type in ("_Native", "_NDArray"):
+        return "high", ", which calls an address that stands in the file"
+    if operator.type in ("Custom", "_CustomFunction", "CustomSubgraph", "_custom_subgraph_op"):
+        return "medium", ", a Python class the application must supply"
+    return None
+
+
+def _caffe(operator: Operator) -> Verdict:
+    return ("high", ", a Python layer: its module is imported and run") if operator.type == "Python" else None
+
+
 _JUDGES: dict[str, Callable[[Operator], Verdict]] = {
     "onnx_graph": _onnx,
     "ort_model": _onnx,
@@ -192,4 +212,8 @@ _JUDGES: dict[str, Callable[[Operator], Verdict]] = {
     "openvino_model": _openvino,
     "coreml_model": _coreml,
     "pmml_model": _pmml,
+    "paddle_program": _paddle,
+    "mxnet_symbol": _mxnet,
+    "caffe_text": _caffe,
+    "caffe_weights": _caffe,
 }

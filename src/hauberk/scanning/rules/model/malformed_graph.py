@@ -23,6 +23,14 @@ _TITLES = {
     "xgboost_model": "XGBoost model",
     "lightgbm_model": "LightGBM model",
     "catboost_model": "CatBoost model",
+    "ggml_legacy": "GGML model",
+    "sentencepiece_model": "SentencePiece model",
+    "paddle_program": "PaddlePaddle program",
+    "paddle_params": "PaddlePaddle parameter file",
+    "mxnet_params": "MXNet parameter file",
+    "mxnet_symbol": "MXNet symbol",
+    "caffe_weights": "Caffe model",
+    "darknet_weights": "Darknet weight file",
 }
 
 
