@@ -29,7 +29,7 @@ def test_it_names_what_ours_do_not(tmp_path):
     (found,) = general_findings(tmp_path, files, Stamp())
     assert isinstance(found, Finding)
     assert (found.rule, found.location.path, found.location.line, found.severity) == (
-        "general.S602",
+        "general.injection",
         "a.py",
         2,
         "medium",

@@ -9,7 +9,7 @@ from hauberk.core.provenance import Stamp
 from hauberk.scanning.blobs import MemberBlob
 from hauberk.scanning.inventory import components
 from hauberk.scanning.kit import tools
-from hauberk.scanning.licence_conflicts import licence_conflicts, own_licence
+from hauberk.scanning.rules.licences.conflict import LicenceConflict, own_licence
 from hauberk.scanning.licences import conflict, kind, of_text, parts, spdx
 
 PROJECT = '[project]\nname = "x"\nversion = "1.2"\nlicense = "Apache-2.0"\ndependencies = ["flask==3.1.2"]\n'
@@ -91,11 +91,11 @@ def test_a_model_a_card_a_library_and_a_project():
 def test_a_parts_licence_is_held_against_the_projects_own():
     inventory = [*read("pyproject.toml", PROJECT), *read("m/README.md", CARD.format("cc-by-nc-4.0"))]
     assert own_licence(inventory) == "Apache-2.0"
-    (found,) = licence_conflicts(inventory, Stamp())
+    (found,) = LicenceConflict().check(inventory, Stamp())
     assert (found.severity, found.location.path) == ("medium", "m/README.md")
-    assert list(licence_conflicts(inventory[2:], Stamp())) == []
+    assert list(LicenceConflict().check(inventory[2:], Stamp())) == []
     free = [*read("pyproject.toml", PROJECT), *read("m/README.md", CARD.format("mit"))]
-    assert list(licence_conflicts(free, Stamp())) == []
+    assert list(LicenceConflict().check(free, Stamp())) == []
 
 
 def test_a_card_that_is_no_yaml_is_a_problem():

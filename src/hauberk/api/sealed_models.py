@@ -14,31 +14,19 @@ from hauberk.core.evidence import Digest, Evidence, Finding, Location, Measureme
 from hauberk.core.project import Project
 from hauberk.core.provenance import Clock, Stamp, utc_now
 from hauberk.core.sources import is_named
+from hauberk.scanning.rules.seal.broken import SealBroken
+from hauberk.scanning.rules.seal.missing import SealMissing
+from hauberk.scanning.rules.seal.untrusted import SealUntrusted
 from hauberk.sealing.faults import FaultKind, shown
 from hauberk.sealing.hashing import place
 from hauberk.sealing.places import nearest_seal
 from hauberk.sealing.tree import WHOLE, below, unchanged
 
-_RULES: dict[FaultKind, tuple[str, Severity]] = {
-    "changed": ("seal.broken", "critical"),
-    "missing": ("seal.broken", "high"),
-    "extra": ("seal.broken", "high"),
-    "kind": ("seal.broken", "critical"),
-    "signature": ("seal.broken", "critical"),
-    "malformed": ("seal.broken", "high"),
-    "unsigned": ("seal.untrusted", "high"),
-    "untrusted": ("seal.untrusted", "high"),
-    "expired": ("seal.untrusted", "high"),
-    "revoked": ("seal.untrusted", "critical"),
-    "provenance": ("seal.untrusted", "high"),
-    "unsealed": ("seal.missing", "high"),
+_RULES: dict[str, type[SealBroken] | type[SealUntrusted] | type[SealMissing]] = {
+    "seal.broken": SealBroken,
+    "seal.untrusted": SealUntrusted,
+    "seal.missing": SealMissing,
 }
-_FIX = {
-    "seal.broken": "get the files again from where they were sealed; do not load these",
-    "seal.untrusted": "ask the signer, or name whom you trust in [[seal.trust]]",
-    "seal.missing": "hauberk seal it, or set [seal] required = false",
-}
-REFERENCES = ("CWE-345", "CWE-353", "OWASP-ML06", "OWASP-LLM03", "AML.T0010")
 MAX_NAMED = 20
 
 
@@ -58,11 +46,11 @@ def gate(project: Project, folder: Path, *, clock: Clock = utc_now) -> Iterator[
     if found.result.status != "met":
         fault = found.result.faults[0]
         more = f" (and {len(found.result.faults) - 1} more)" if len(found.result.faults) > 1 else ""
-        rule = _RULES.get(fault.kind, ("seal.broken", "high"))[0]
+        rule = _rule_of(fault.kind)[0]
         raise TargetError(
             f"is not opened, its seal does not hold: {fault.kind}: {fault.path}: {fault.message}{more}",
             where=shown(project.model.source),
-            fix=_FIX[rule],
+            fix=_RULES[rule].fix,
         )
     yield
     for name, still in found.states.items():
@@ -95,7 +83,7 @@ def evidence(project: Project, folder: Path, stamp: Stamp) -> Iterator[Evidence]
         if fault.kind == "unreadable":
             yield Skipped(subject=fault.path, reason=fault.message, kind="error", provenance=made)
             continue
-        rule, severity = _RULES[fault.kind]
+        rule, severity = _rule_of(fault.kind)
         weight: Severity = severity if section.required or rule != "seal.missing" else "low"
         yield Finding(
             rule=rule,
@@ -103,9 +91,9 @@ def evidence(project: Project, folder: Path, stamp: Stamp) -> Iterator[Evidence]
             confidence="high",
             location=Location(path=source, part="" if fault.path in ("", WHOLE, source) else fault.path),
             message=f"{fault.kind}: {fault.path}: {fault.message}",
-            fix=_FIX[rule],
+            fix=_RULES[rule].fix,
             provenance=made,
-            references=REFERENCES,
+            references=_RULES[rule].card.threats,
         )
     if len(found.result.faults) > MAX_NAMED:
         reason = f"{len(found.result.faults) - MAX_NAMED} more faults of its seal are not named"
@@ -128,6 +116,12 @@ def evidence(project: Project, folder: Path, stamp: Stamp) -> Iterator[Evidence]
             note=f"signed by {signers}" if signers else "",
             provenance=made,
         )
+
+
+def _rule_of(kind: FaultKind) -> tuple[str, Severity]:
+    """Name the rule that speaks of a fault, and its weight."""
+    named = ((name, rule.kinds[kind]) for name, rule in _RULES.items() if kind in rule.kinds)
+    return next(named, ("seal.broken", "high"))
 
 
 def _verified(project: Project, folder: Path, clock: Clock) -> Held:

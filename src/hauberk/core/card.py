@@ -17,6 +17,7 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     is for tables.
     inputs: layouts it works on, such as "chw". nearest: it finds the nearest error rather than any inside the ball.
     reads: of a rule, the facts of an artifact it looks at; it is not even imported for one that has none of them.
+    A dotted one ("table.classes", "seal.faults") is no file's: the engine that has it runs the rule.
     by_name: of a format, True where the name alone decides: only files ending in `suffixes` are its.
     begins: of a format, the bytes (as Latin-1) such files begin with; a file that neither begins so nor ends in one of
     `suffixes` is not its. (skip, bytes) where something stands before them. The format is imported for no other file.

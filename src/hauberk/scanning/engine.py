@@ -106,9 +106,9 @@ class _Whole:
 def _of_the_whole(whole: _Whole, stamp: Stamp) -> Iterator[Entry]:
     """Yield what only all files together say: licences that do not go together, how old the advisories are."""
     if whole.parts:
-        from hauberk.scanning.licence_conflicts import licence_conflicts
+        from hauberk.scanning.rules.licences.conflict import LicenceConflict
 
-        yield from licence_conflicts(whole.parts, stamp)
+        yield from LicenceConflict().check(whole.parts, stamp)
     if whole.declares:
         from hauberk.scanning.advisory_age import advisories_age
 

@@ -10,12 +10,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
 import msgspec
 
 from hauberk.core.evidence import Finding, Location, Severity, Skipped
+from hauberk.core.plugins import catalog, listing, load
 from hauberk.core.provenance import Stamp
 from hauberk.scanning.printable import plain
 from hauberk.scanning.tree import Listed
@@ -150,7 +152,7 @@ def _finding(row: _Row, known: dict[str, str], stamp: Stamp) -> Finding | None:
     if path is None or row.code is None or not row.code.startswith("S") or row.code in _DROPPED:
         return None
     severity: Severity = "medium" if row.code in _MEDIUM else "low"
-    rule = f"general.{row.code}"
+    rule = f"general.{_group(row.code)}"
     return Finding(
         rule=rule,
         severity=severity,
@@ -162,10 +164,20 @@ def _finding(row: _Row, known: dict[str, str], stamp: Stamp) -> Finding | None:
             column=row.location.column,
             end_line=row.end_location.row,
         ),
-        message=plain(row.message),
+        message=f"{plain(row.message)} ({row.code})",
         fix=f"see {row.url}" if row.url else "",
         provenance=stamp.of(rule),
+        references=listing("rules", rule).card.threats,
     )
+
+
+@cache
+def _group(code: str) -> str:
+    """Name the rule that a code of the engine belongs to."""
+    for entry in catalog("rules"):
+        if entry.name.startswith("general.") and code in load("rules", entry.name).codes:  # type: ignore[attr-defined]
+            return entry.name.removeprefix("general.")
+    return "habits"
 
 
 def _skip(root: Path, reason: str, fix: str, stamp: Stamp) -> Skipped:

@@ -30,7 +30,7 @@ def tools(rules_off: tuple[str, ...] = ()) -> Tools:
 @cache
 def _load() -> Tools:
     formats = tuple((entry.name, cast(Format, _LazyFormat(entry))) for entry in catalog("formats"))
-    of_files = (entry for entry in catalog("rules") if not any(fact.startswith("table.") for fact in entry.card.reads))
+    of_files = (entry for entry in catalog("rules") if not any("." in fact for fact in entry.card.reads))
     rules = tuple((entry.name, cast(Rule, _LazyRule(entry))) for entry in of_files)
     return Tools(formats, rules)
 

@@ -10,7 +10,9 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from hauberk.core.evidence import Finding
-from hauberk.scanning.artifact import Draft, Place
+from hauberk.scanning.artifact import Draft
+from hauberk.scanning.rules.scan.ignore_without_reason import IgnoreWithoutReason
+from hauberk.scanning.rules.scan.unused_ignore import UnusedIgnore
 
 _HASH = re.compile(r"#\s*hauberk:\s*ignore\b(?:\[([^\]\n]*)\])?[ \t:–-]*([^\n]*)")
 _MARKUP = re.compile(r"<!--\s*hauberk:\s*ignore\b(?:\[([^\]\n]*)\])?[ \t:–-]*([^\n]*?)\s*-->")
@@ -122,14 +124,7 @@ def _names(pattern: str, rule: str) -> bool:
 
 def _notes(ignores: Sequence[Ignore], used: set[int]) -> Iterator[tuple[str, Draft]]:
     for ignore in ignores:
-        place = Place(line=ignore.line)
-        if not ignore.rules:
-            message = "a comment asks to ignore every rule: it is not followed"
-            yield WITHOUT_REASON, Draft(message=message, fix="name the rules in brackets", severity="low", place=place)
-        elif not ignore.valid:
-            message = f"a comment asks to ignore {', '.join(ignore.rules)} without a reason: it is not followed"
-            fix = "write the reason after the brackets"
-            yield WITHOUT_REASON, Draft(message=message, fix=fix, severity="low", place=place)
+        if not ignore.valid:
+            yield from ((WITHOUT_REASON, draft) for draft in IgnoreWithoutReason().check(ignore))
         elif ignore.line not in used:
-            message = f"a comment ignores {', '.join(ignore.rules)}, and nothing of that is found here"
-            yield UNUSED, Draft(message=message, fix="take the comment out", severity="info", place=place)
+            yield from ((UNUSED, draft) for draft in UnusedIgnore().check(ignore))

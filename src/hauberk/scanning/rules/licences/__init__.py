@@ -1,0 +1,1 @@
+"""Rules over the licences of all parts of a project, one file each."""

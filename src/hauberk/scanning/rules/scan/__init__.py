@@ -1,0 +1,1 @@
+"""Rules over what a project asks of the scan itself, one file each."""

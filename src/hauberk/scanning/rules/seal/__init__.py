@@ -1,0 +1,1 @@
+"""Rules over the state of a model's seal, one file each."""
