@@ -23,6 +23,7 @@ COMMANDS = {
     "update": "refresh the advisories that scan holds dependencies against",
     "data": "audit a data set, repair it into a new file, measure its drift",
     "seal": "sign what a model file or a folder consists of",
+    "unseal": "decrypt what `seal --encrypt` encrypted",
     "verify": "hold a file or a folder against its seal",
     "report": "write a past run's report again, or compare two runs",
     "evidence": "list, show, verify and prove what was measured",

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, cast
 
 import click
 
+from hauberk.cli.locking import Locking, locked, locking
+
 if TYPE_CHECKING:
     import datetime as dt
 
@@ -75,6 +77,7 @@ ORIGIN = (
 )
 @click.option("--expires", metavar="DATE|DAYSd", default="", help="The seal ends then: 2027-01-31, or 90d.")
 @originating
+@locking
 @click.option("--new-key", metavar="FILE", default="", help="Make a signing key and its public half, and stop.")
 @click.option("--kind", type=click.Choice(["ed25519", "p256", "p384"]), default="ed25519", show_default=True)
 @click.option("--passphrase", is_flag=True, help="Lock the new key. HAUBERK_PASSPHRASE, or typed.")
@@ -93,6 +96,7 @@ def command(
     links: Literal["refuse", "record", "follow"],
     expires: str,
     about: About | None,
+    lock: Locking | None,
     new_key: str,
     kind: Literal["ed25519", "p256", "p384"],
     passphrase: bool,
@@ -112,6 +116,8 @@ def command(
     hauberk seal net.onnx --key k.pem --certificate me.pem --certificate issuing.pem
     hauberk seal models/fraud --key release.pem --provenance --data train=data/train --parameter epochs=20
     hauberk seal --revoke key:sha256:… --reason "laptop lost" --key release.pem -o revoked.sig
+    hauberk seal --encrypt data/train.parquet --with file:data.key      writes data/train.parquet.sealed
+    hauberk seal --rotate data/train.parquet.sealed --with file:data.key --to passphrase
 
     Exit status: 0 written, 2 usage, 3 a file could not be read or changed meanwhile (nothing is written).
     """
@@ -119,6 +125,8 @@ def command(
         return _new_key(new_key, kind, passphrase)
     if revoke:
         return _revoke(output, revoke, reason, key)
+    if lock is not None:
+        return locked(path, lock, output, form, quiet=quiet)
     if path is None:
         raise click.UsageError("name the file or folder to seal")
     if bool(key) == unsigned:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from hauberk.core.errors import DataError
 from hauberk.core.plugins import listing, load
 from hauberk.core.project import DataSection
 from hauberk.core.protocols import Dataset
 from hauberk.core.sources import choose, made
+
+_SEALED = ".sealed"
 
 
 class Opener(Protocol):
@@ -24,8 +28,18 @@ def open_dataset(section: DataSection, folder: Path, *, bounds: tuple[float, flo
     """Open labelled data and check all of it.
 
     The plug-in is section.kind, or the one whose card names the source's ending or beginning. bounds: declared range of
-    every input value. Raises DataError that names row, column and remedy; ProjectError, UnknownName, MissingExtra.
+    every input value. A file that `hauberk seal --encrypt` wrote is opened in memory. Raises DataError that names row,
+    column and remedy; ProjectError, UnknownName, MissingExtra.
     """
+    if section.source.endswith(_SEALED) or section.train.endswith(_SEALED):
+        from hauberk.crypto.memory_files import unsealed
+
+        with unsealed(folder, (section.source, section.train)) as (source, train):
+            return _open(msgspec.structs.replace(section, source=source, train=train), folder, bounds)
+    return _open(section, folder, bounds)
+
+
+def _open(section: DataSection, folder: Path, bounds: tuple[float, float] | None) -> Dataset:
     entry = choose("datasets", section.source, section.kind, folder, "data")
     thing = None
     if entry is None:
