@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from hauberk.attacks.driver import Driving, Plan, Round, Turn, drive
-from hauberk.attacks.driving_oracle import Seen, batch_size, fast_bfloat16
+from hauberk.attacks.driving_oracle import Seen, batch_size
 from hauberk.core.errors import DataError, MissingPower, TargetOutput, UsageError
 from hauberk.core.protocols import TargetSpec
 from hauberk.core.threat import Ball, Threat
 from hauberk.numeric.balls import Region, region, steepest
+from hauberk.numeric.float_types import fast_bfloat16
 from hauberk.numeric.losses import LOSSES, lead
 
 BALL = Threat(name="t", ball=Ball("linf", 0.1))

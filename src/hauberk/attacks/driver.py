@@ -9,12 +9,13 @@ from typing import Literal, Protocol, TypeAlias, TypeVar
 
 import torch
 
-from hauberk.attacks.driving_oracle import Lens, Oracle, Seen, batch_size, fast_bfloat16
+from hauberk.attacks.driving_oracle import Lens, Oracle, Seen, batch_size
 from hauberk.core.errors import DataError, MissingPower, UsageError
 from hauberk.core.protocols import Differentiable, Searchable, Target
 from hauberk.core.threat import Norm, Threat
 from hauberk.numeric.active import Dataclass, take
 from hauberk.numeric.balls import Region, floor_float32, region
+from hauberk.numeric.float_types import fast_bfloat16
 from hauberk.numeric.losses import Aim, Loss
 
 Tensor = torch.Tensor

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import TypeAlias
 
 import torch
@@ -20,9 +18,6 @@ Tensor = torch.Tensor
 
 _CLEAR = 1e-6
 """A lead under this share of the largest logit may vanish when the same input is asked in another batch."""
-
-_GAIN = 1.5
-"""bfloat16 is worth its confirmations only where the probe runs at least this many times faster."""
 
 
 Lens: TypeAlias = Callable[[Tensor, torch.Generator], Tensor]
@@ -143,37 +138,6 @@ def batch_size(shape: tuple[int, ...], device: torch.device) -> int:
     if len(shape) < 3:
         return 1024
     return 256 if values <= 1024 else 32
-
-
-def fast_bfloat16(device: torch.device) -> bool:
-    """Tell whether bfloat16 is native here and a short probe finds it clearly faster; asked once per device.
-
-    The probe multiplies matrices of its own: the target is not asked, so no query is spent on it.
-    """
-    return _probe(device.type, device.index or 0)
-
-
-@cache
-def _probe(kind: str, index: int) -> bool:
-    if kind == "cuda":
-        return torch.cuda.get_device_capability(index) >= (8, 0)
-    if kind != "cpu" or not _native_bfloat16():
-        return False
-    wide = torch.ones(512, 512)
-    narrow = wide.bfloat16()
-    return min(_seconds(wide) for _ in range(5)) > _GAIN * min(_seconds(narrow) for _ in range(5))
-
-
-def _native_bfloat16() -> bool:
-    names = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-    return any(bool(getattr(torch.cpu, name, bool)()) for name in names)
-
-
-def _seconds(matrix: Tensor) -> float:
-    begun = time.process_time()
-    for _ in range(4):
-        matrix @ matrix
-    return time.process_time() - begun
 
 
 def _pieces(x: Tensor, aim: Aim, batch: int) -> list[tuple[Tensor, tuple[Tensor, Tensor | None]]]:

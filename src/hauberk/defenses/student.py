@@ -39,6 +39,7 @@ class Student:
     module: preprocessing included, inputs in bounds → logits; in training mode but while it is held still.
     data: what it is trained on. threat: with the radius as it is at this moment. whole: the threat itself.
     attack: the one the caller gave. rng: the run's stream. share: of training that is done, 0–1.
+    short: search for points in bfloat16.
     """
 
     def __init__(
@@ -49,10 +50,12 @@ class Student:
         threat: Threat,
         attack: EvasionAttack,
         rng: torch.Generator,
+        *,
+        short: bool = False,
     ) -> None:
         self.module, self.spec, self.data, self.rng = module, spec, data, rng
         self.threat, self.whole, self.attack = threat, threat, attack
-        self.share = 0.0
+        self.share, self.short = 0.0, short
         self.trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
 
     @property
@@ -84,7 +87,9 @@ class Student:
         with self.still() as module:
 
             def climb(x: Tensor) -> Tensor:
-                scores = module(x)
+                with torch.autocast(x.device.type, torch.bfloat16, enabled=self.short):
+                    scores = module(x)
+                scores = scores.float()
                 return (
                     torch.nn.functional.cross_entropy(scores, batch.y, reduction="sum")
                     if loss is None

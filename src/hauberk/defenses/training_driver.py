@@ -23,6 +23,7 @@ from hauberk.defenses.training_schedule import grown, optimizer_of, rate
 from hauberk.defenses.training_state import Position, Snapshot, moments, pack, set_moments, unpack
 from hauberk.defenses.training_task import Task, key_of, module_of, parts_of, start_afresh
 from hauberk.defenses.weight_averaging import Averaged
+from hauberk.numeric.float_types import fast_bfloat16
 
 Clock: TypeAlias = Callable[[], float]
 
@@ -87,7 +88,8 @@ class _Run:
         self._title, self._begun, self._saved_at = defense.card.title.lower(), begun, begun
         self._device = next(module.parameters()).device
         spec = msgspec.structs.replace(task.target.spec, answers="logits")
-        self._student = Student(module, spec, data, task.threat, task.attack, rng)
+        short = _short(self._plan.precision, self._device)
+        self._student = Student(module, spec, data, task.threat, task.attack, rng, short=short)
         self._lesson = defense.lesson(self._student)
         self._batch = min(self._plan.batch, len(data.y))
         self._batches = math.ceil(len(data.y) / self._batch)
@@ -326,3 +328,7 @@ class _Run:
         self._position, self._begun = saved.position, self._clock()
         self._good = Snapshot(self._module, self._optimizer, self._average)
         return True
+
+
+def _short(precision: str, device: torch.device) -> bool:
+    return precision == "bfloat16" or (precision == "auto" and fast_bfloat16(device))

@@ -28,6 +28,8 @@ class Training:
     once may collapse to one class. held_out: share of samples kept to choose the best state.
     patience: epochs without improvement, after the ramp, that end training; 0 for never. Under a budget, also a
     quarter of it must have passed.
+    precision: of the search for training points: "auto" takes bfloat16 where it is native and clearly faster; a name
+    fixes it, which a result to be repeated on another machine needs. Weights and their gradients are float32 always.
     average: how far back, as a share of the steps so far, the mean of the weights reaches that is measured and kept; 0
     for the weights themselves (Izmailov et al. 2018, arXiv:1803.05407; it counters robust overfitting).
     """
@@ -41,6 +43,7 @@ class Training:
     ramp: float = 0.3
     held_out: float = 0.1
     patience: int = 6
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     average: float = 0.05
 
 
