@@ -44,7 +44,7 @@ def examine_certified(
     the same ones lies above this figure. The truth lies between the two. merges: how hard to try (`tree_bounds`).
     Raises MissingPower where the target shows no trees.
     """
-    x, y = _chosen(data, threat, seed, min(samples, SAMPLES))
+    x, y = chosen(data, threat, seed, min(samples, SAMPLES))
     forest = forest_of(target, x)
     settings = (Setting(name="merges", value=merges),)
     if len(forest.feature) > 2 * LEAVES:
@@ -79,7 +79,7 @@ def examine_certified(
     )
 
 
-def _chosen(data: Dataset, threat: Threat, seed: int, samples: int) -> tuple[torch.Tensor, torch.Tensor]:
+def chosen(data: Dataset, threat: Threat, seed: int, samples: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Take the first samples in the order of the attacks' examiner."""
     y = torch.tensor(data.test.y.tolist(), dtype=torch.long)
     # Whoever wants class c has nothing to do on samples of class c.
