@@ -1,15 +1,24 @@
-"""What every test has: one torch thread, no network but loopback, and a clock that stands still."""
+"""What every test has: one torch thread, no network but loopback, an empty cache, and a clock that stands still."""
 
 from __future__ import annotations
 
 import datetime as dt
 import os
 import socket
+import tempfile
+from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NO_COLOR", "1")
+_CACHE = tempfile.TemporaryDirectory(prefix="hauberk-tests-", ignore_cleanup_errors=True)
+_BROWSERS = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "ms-playwright"
+if _BROWSERS.is_dir():
+    os.environ.setdefault("PLAYWRIGHT_BROWSERS_PATH", str(_BROWSERS))
+os.environ.pop("HAUBERK_CACHE", None)
+os.environ["XDG_CACHE_HOME"] = _CACHE.name
+"""The suite neither reads nor writes the user's own cache; processes that tests start inherit this one."""
 
 NOON = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 _CONNECT = socket.socket.connect

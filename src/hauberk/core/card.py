@@ -21,6 +21,7 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     by_name: of a format, True where the name alone decides: only files ending in `suffixes` are its.
     begins: of a format, the bytes (as Latin-1) such files begin with; a file that neither begins so nor ends in one of
     `suffixes` is not its. (skip, bytes) where something stands before them. The format is imported for no other file.
+    ends: of a format with `begins`, marks one of which stands in the last 64 KiB of files that begin otherwise.
     threats: ids such as "AML.T0043" (ATLAS), "CWE-502", "OWASP-ML01".
     severity: default severity of a rule's findings. suffixes: file endings a format usually has;
     "/" is a folder. prefixes: how a source begins that a target or data set opens, such as "https://".
@@ -38,6 +39,7 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     reads: tuple[str, ...] = ()
     by_name: bool = False
     begins: tuple[str | tuple[int, str], ...] = ()
+    ends: tuple[str, ...] = ()
     threats: tuple[str, ...] = ()
     severity: str = ""
     suffixes: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias, get_type_hints
 import msgspec
 
 from hauberk.core.card import Card
+from hauberk.core.card_index import indexed
 from hauberk.core.errors import MissingExtra, UnknownName, UsageError, nearest
 from hauberk.core.evidence import Scalar, Setting
 
@@ -61,7 +62,13 @@ def catalog(family: str) -> tuple[Listing, ...]:
     if family not in FAMILIES:
         raise UnknownName(f'no catalogue "{family}"', fix=nearest(family, FAMILIES))
     folder = _ROOT / FAMILIES[family]
-    return tuple(sorted(_read(family, folder), key=lambda listing: listing.name))
+    if not folder.is_dir():
+        return ()
+
+    def read() -> tuple[Listing, ...]:
+        return tuple(sorted(_read(family, folder), key=lambda listing: listing.name))
+
+    return indexed(family, folder, Listing, read)
 
 
 def _read(family: str, folder: Path) -> Iterator[Listing]:

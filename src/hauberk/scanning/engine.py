@@ -105,7 +105,7 @@ class _Whole:
 
 def _of_the_whole(whole: _Whole, stamp: Stamp) -> Iterator[Entry]:
     """Yield what only all files together say: licences that do not go together, how old the advisories are."""
-    if whole.parts:
+    if any(part.kind == "application" for part in whole.parts):
         from hauberk.scanning.rules.licences.conflict import LicenceConflict
 
         yield from LicenceConflict().check(whole.parts, stamp)

@@ -12,6 +12,8 @@ from hauberk.core.limits import Limits
 from hauberk.core.plugins import Listing, catalog, load
 from hauberk.scanning.artifact import Artifact, Blob, Descend, Draft, Format, Rule
 
+_TAIL = (1 << 16) + 22
+
 
 class Tools(NamedTuple):
     """The formats and rules of a scan, by name."""
@@ -43,6 +45,7 @@ class _LazyFormat:
         self._made: Format | None = None
         begins = [(0, one) if isinstance(one, str) else one for one in entry.card.begins]
         self._begins = tuple((skip, text.encode("latin-1")) for skip, text in begins)
+        self._ends = tuple(text.encode("latin-1") for text in entry.card.ends)
 
     @property
     def card(self) -> Card:
@@ -57,9 +60,21 @@ class _LazyFormat:
         card = self._entry.card
         if (card.by_name or self._begins) and not blob.name.endswith(card.suffixes):
             head = blob.head
-            if not any(head.startswith(text, skip) for skip, text in self._begins):
+            if not any(head.startswith(text, skip) for skip, text in self._begins) and not self._ends_so(blob):
                 return False
         return self._get().sniff(blob)
+
+    def _ends_so(self, blob: Blob) -> bool:
+        """Look for the marks of the card in the last bytes, as far as a reader that searches from the end does."""
+        if not self._ends:
+            return False
+        if blob.size <= len(blob.head):
+            tail = blob.head
+        else:
+            with blob.open() as stream:
+                stream.seek(max(0, blob.size - _TAIL))
+                tail = stream.read(_TAIL)
+        return any(mark in tail for mark in self._ends)
 
     def parse(self, blob: Blob, limits: Limits, descend: Descend) -> Artifact:
         return self._get().parse(blob, limits, descend)

@@ -7,7 +7,6 @@ from typing import ClassVar
 from hauberk.core.card import Card
 from hauberk.core.limits import Limits
 from hauberk.scanning.artifact import Artifact, Blob, Descend, Place, Problem, Reference
-from hauberk.scanning.payloads import in_bytes
 from hauberk.scanning.tar_records import BLOCK, checksum_right
 from hauberk.scanning.text import is_text
 
@@ -34,6 +33,7 @@ _CARRIERS = (
     ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".wav", ".mp3", ".npy",
 )  # fmt: skip
 """Endings under which nobody expects a program."""
+_PROGRAMS = (b"\x7fELF", b"MZ", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe", b"\xfe\xed\xfa")
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
 
@@ -75,6 +75,10 @@ def _title(blob: Blob) -> str:
 
 def _program(blob: Blob) -> str:
     """Name the kind of program the bytes are from their first one on; empty where they are none."""
+    if not blob.head.startswith(_PROGRAMS):
+        return ""
+    from hauberk.scanning.payloads import in_bytes
+
     return next((title for title, place in in_bytes(blob.head) if place == 0 and title.endswith("program")), "")
 
 

@@ -35,7 +35,22 @@ class Compressed:
         title="Compressed stream",
         summary="gzip, zlib, bzip2, xz, lzma, LZ4 and Zstandard around another file, such as a joblib dump or a layer.",
         paper="RFC 1950; RFC 1952; the .xz file format; LZ4 Frame Format; RFC 8878",
-        suffixes=(".gz", ".bz2", ".xz", ".lzma", ".z", ".lz4", ".zst", ".joblib"),
+        suffixes=(".gz", ".bz2", ".xz", ".lzma", ".z", ".lz4", ".zst"),
+        begins=(
+            "\x1f\x8b",
+            "x\x01",
+            "x\x5e",
+            "x\x9c",
+            "x\xda",
+            "BZh",
+            "\xfd7zXZ",
+            "]\x00\x00",
+            "ZF",
+            "(\xb5/\xfd",
+            "\x04\x22\x4d\x18",
+            "\x02\x21\x4c\x18",
+            (1, "\x2a\x4d\x18"),
+        ),
     )
 
     def sniff(self, blob: Blob) -> bool:

@@ -22,6 +22,7 @@ class ShellScript:
         title="Shell script",
         summary="Commands line by line; control flow is not followed.",
         suffixes=(".sh", ".bash"),
+        begins=("#!",),
     )
 
     def sniff(self, blob: Blob) -> bool:

@@ -51,6 +51,7 @@ class SkopsSchema:
         summary="The tree of nodes of a skops archive: which loader makes which class.",
         paper="skops 0.16 skops/io; CVE-2025-54412; CVE-2025-54413",
         suffixes=(".json", ".skops"),
+        begins=("{",),
     )
 
     def sniff(self, blob: Blob) -> bool:

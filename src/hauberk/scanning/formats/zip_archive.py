@@ -61,6 +61,8 @@ class ZipArchive:
         summary="Torch zips, TorchScript, npz and any other zip, with both records of every member compared.",
         paper="PKWARE APPNOTE.TXT 6.3.10; torch/csrc/jit/serialization; miniz mz_zip_reader_init_internal",
         suffixes=(".zip", ".pt", ".pth", ".npz", ".pt2", ".ptl", ".whl", ".egg", ".mar", ".keras"),
+        begins=("PK\x03\x04", "PK\x05\x06"),
+        ends=("PK\x05\x06",),
     )
 
     def sniff(self, blob: Blob) -> bool:
