@@ -19,8 +19,11 @@ from hauberk.sealing.anchors import BadSignature, KeyAnchor, attest, sign
 from hauberk.sealing.bundle import Bundle, decode, encode
 from hauberk.sealing.faults import Fault, Malformed, shown
 from hauberk.sealing.places import bundle_bytes, provenance_file, rooted, seal_file, seals_beside
+from hauberk.sealing.row_blocks import encode as encode_rows
+from hauberk.sealing.row_blocks import rows_file
 from hauberk.sealing.sealing import make
 from hauberk.sealing.statement import encode as encode_statement
+from hauberk.sealing.table_rows import SUFFIXES
 from hauberk.sealing.tree import GIT_NAMES, Links, is_proper
 from hauberk.sealing.writing import write_whole
 
@@ -61,6 +64,7 @@ def seal(
     git: bool = False,
     links: Links = "refuse",
     expires: dt.datetime | None = None,
+    rows: bool = True,
     origin: provenance.Origin | None = None,
     progress: Progress = _SILENT,
     clock: Clock = utc_now,
@@ -68,8 +72,9 @@ def seal(
     """Digest every file (SHA-256 and BLAKE3) and write the signed manifest beside it, whole or not at all.
 
     key: a private key in PEM; without one nobody signs. chain: certificates of the key, the signer's own first. output:
-    instead of `beside`. ignore: paths not covered, which the seal says. git: cover .git and its companions too. origin:
-    also write a provenance statement, signed likewise.
+    instead of `beside`. ignore: paths not covered, which the seal says. git: cover .git and its companions too. rows:
+    digest the rows of tables too (CSV, JSON Lines, Parquet, npz): blocks of them stand in the seal, each row in a file
+    beside it, so that `verify` and `diff` name rows. origin: also write a provenance statement, signed likewise.
     Raises UsageError, and SealingFailed that names every file which cannot be sealed.
 
     Example:
@@ -85,10 +90,11 @@ def seal(
     made = make(
         root,
         name=root.resolve().name,
-        ignored=_left_out(root, [target, *([statement] if statement else [])], ignore, git=git),
+        ignored=_left_out(root, [target, *_beside(root, target, statement, rows=rows)], ignore, git=git),
         links=links,
         now=now,
         expires=expires,
+        rows=rows,
         progress=progress,
     )
     if made.manifest is None:
@@ -98,6 +104,10 @@ def seal(
     if origin is not None and statement is not None and signer is not None:
         vouched = provenance.encode(manifest.subject, origin, now)
         write_whole(statement, encode(sign(vouched, signer, certified)))
+    if made.tables:
+        write_whole(rows_file(target), encode_rows(made.tables))
+    else:
+        rows_file(target).unlink(missing_ok=True)
     write_whole(target, encode(sign(payload, signer, certified) if signer else Bundle(payload=payload, signature=None)))
     return Sealed(
         path=target,
@@ -137,6 +147,13 @@ def _left_out(root: Path, written: Sequence[Path], ignore: Sequence[str], *, git
         seals = [*written, *seals_beside(written[0]), *seals_beside(seal_file(root))]
         names += [name for one in seals if (name := _inside(one, root))]
     return sorted(set(names))
+
+
+def _beside(root: Path, target: Path, statement: Path | None, *, rows: bool) -> list[Path]:
+    """List what is written beside a seal, which it cannot cover: provenance, and rows where there is a table."""
+    found = [statement] if statement else []
+    tables = rows and any(path.suffix.lower() in SUFFIXES for path in (root.rglob("*") if root.is_dir() else [root]))
+    return [*found, rows_file(target)] if tables else found
 
 
 def _failed(faults: Sequence[Fault], root: Path) -> SealingFailed:

@@ -24,6 +24,7 @@ from hauberk.sealing.comparing import Compared, compare
 from hauberk.sealing.faults import Fault, Malformed, shown
 from hauberk.sealing.places import bundle_bytes, rooted, seal_file, seals_beside
 from hauberk.sealing.revocations import Revocation
+from hauberk.sealing.row_faults import with_rows
 from hauberk.sealing.transparency import read_trusted_root
 
 _SILENT = Silent()
@@ -178,7 +179,8 @@ def held(
         )
         return Held(Verified(path=str(path), faults=tuple(faults)), root, {})
     compared = _compared(root, chosen, files, ignore, quick, progress)
-    faults += dict.fromkeys(fault for one in compared for fault in one.faults)
+    differing = dict.fromkeys(fault for one in compared for fault in one.faults)
+    faults += [with_rows(root, files[0], chosen[0].manifest, fault) for fault in differing]
     faults += _provenance(statements, chosen, trusted)
     aside = [one.fault for one in statements if one.fault is not None and one.fault not in faults and one not in good]
     result = Verified(

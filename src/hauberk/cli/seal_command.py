@@ -76,6 +76,8 @@ ORIGIN = (
     help="Symbolic links: refuse; record links inside the folder; follow to files anywhere.",
 )
 @click.option("--expires", metavar="DATE|DAYSd", default="", help="The seal ends then: 2027-01-31, or 90d.")
+@click.option("--no-rows", is_flag=True, help="Do not digest the rows of tables (CSV, JSON Lines, Parquet, npz).")
+@click.option("--diff", metavar="OLD", default="", help="Say what changed from the seal OLD to the seal PATH.")
 @originating
 @locking
 @click.option("--new-key", metavar="FILE", default="", help="Make a signing key and its public half, and stop.")
@@ -95,6 +97,8 @@ def command(
     git: bool,
     links: Literal["refuse", "record", "follow"],
     expires: str,
+    no_rows: bool,
+    diff: str,
     about: About | None,
     lock: Locking | None,
     new_key: str,
@@ -117,6 +121,7 @@ def command(
     hauberk seal models/fraud --key release.pem --provenance --data train=data/train --parameter epochs=20
     hauberk seal --revoke key:sha256:… --reason "laptop lost" --key release.pem -o revoked.sig
     hauberk seal --encrypt data/train.parquet --with file:data.key      writes data/train.parquet.sealed
+    hauberk seal --diff data-v1 data-v2                                 files and rows added, changed, removed
     hauberk seal --rotate data/train.parquet.sealed --with file:data.key --to passphrase
 
     Exit status: 0 written, 2 usage, 3 a file could not be read or changed meanwhile (nothing is written).
@@ -129,6 +134,8 @@ def command(
         return locked(path, lock, output, form, quiet=quiet)
     if path is None:
         raise click.UsageError("name the file or folder to seal")
+    if diff:
+        return _diff(diff, path, form)
     if bool(key) == unsigned:
         raise click.UsageError("give --key FILE (hauberk seal --new-key makes one), or --unsigned")
     from hauberk.api.sealing import seal
@@ -145,6 +152,7 @@ def command(
             git=git,
             links=links,
             expires=_moment(expires),
+            rows=not no_rows,
             origin=_origin(Path(path), about),
             progress=bars,
         )
@@ -182,6 +190,19 @@ def _show(done: Sealed, form: str, *, quiet: bool) -> None:
         click.echo(f"{done.path}: {done.files} files, {signer}\ndigest sha256:{done.digest}")
         if done.provenance:
             click.echo(f"{done.provenance}: provenance")
+
+
+def _diff(old: str, new: str, form: str) -> int:
+    from hauberk.api.seal_differences import diff
+
+    found = diff(old, new)
+    if form == "json":
+        from hauberk.core.encoding import canonical
+
+        click.echo(canonical(found).decode())
+    else:
+        click.echo("\n".join(found.lines()) or "nothing changed")
+    return 0
 
 
 def _passphrase(key: str) -> str:

@@ -12,6 +12,8 @@ import msgspec
 
 from hauberk.crypto.file_digests import ALGORITHMS, Algorithm
 from hauberk.sealing.faults import Malformed, shown
+from hauberk.sealing.row_blocks import RowBlocks
+from hauberk.sealing.row_blocks import check as check_rows
 from hauberk.sealing.strict_json import record
 from hauberk.sealing.tree import Links, is_proper, order
 
@@ -62,7 +64,7 @@ class More(msgspec.Struct, frozen=True, kw_only=True):
     """What hauberk says besides, in the same signed statement.
 
     sealed, expires: RFC 3339, by the signer's clock. blake3: name → digest. links: name → the link's text, where links
-    were recorded. folders: empty ones.
+    were recorded. folders: empty ones. rows: name → the rows of a table.
     """
 
     version: int = 1
@@ -72,6 +74,7 @@ class More(msgspec.Struct, frozen=True, kw_only=True):
     links: dict[str, str] = {}
     folders: tuple[str, ...] = ()
     link_rule: Links = "refuse"
+    rows: dict[str, RowBlocks] = {}
 
 
 class _Predicate(msgspec.Struct, frozen=True):
@@ -226,6 +229,10 @@ def _check_more(more: More, names: set[str]) -> None:
         _check_hex(value, 64)
         if name not in names:
             raise Malformed("its BLAKE3 digests are of other files")
+    for name, rows in more.rows.items():
+        check_rows(rows)
+        if name not in names:
+            raise Malformed("its rows are of other files")
     for name in (*more.links, *more.folders):
         if not is_proper(name):
             raise Malformed(f"the name {shown(name, 80)!r} does not stay inside the folder")
