@@ -94,7 +94,8 @@ def _proven(graph: Graph, target: Target, x: Tensor, y: Tensor, threat: Threat) 
         rivals[0, threat.target_class] = True
     with torch.no_grad():
         for method in METHODS:
-            for rows in torch.split((~done).nonzero().squeeze(1), BATCH):
+            open_rows = (~done).nonzero().squeeze(1)
+            for rows in torch.split(open_rows, BATCH) if len(open_rows) else ():
                 area = area_of(threat.ball, x[rows], target.spec.bounds)
                 if method == "crown":
                     left -= work(graph, area)
