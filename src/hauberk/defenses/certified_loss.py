@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from hauberk.defenses.labelled import Labelled
 from hauberk.defenses.student import Student
+from hauberk.numeric.crown_chain import crown_leads
 from hauberk.numeric.interval_bounds import Bounds, box_of, worst_case
 
 Tensor = torch.Tensor
@@ -20,10 +21,24 @@ def bounded_loss(student: Student, box: Bounds, y: Tensor) -> Tensor:
         return cross_entropy(worst_case(module, *box, y), y)
 
 
+def lines_loss(student: Student, box: Bounds, y: Tensor, lines: float) -> Tensor:
+    """As `bounded_loss`, with the leads bounded by CROWN's lines in the share `lines` (0–1) and by intervals else."""
+    with student.still() as module:
+        leads = worst_case(module, *box, y)
+        if lines > 0:
+            leads = torch.lerp(leads, crown_leads(module, *box, y), lines)
+        return cross_entropy(leads, y)
+
+
+def grown(student: Student) -> float:
+    """Say how much of its radius the threat has at this moment, 0–1."""
+    now, whole = student.threat.ball, student.whole.ball
+    return now.radius / whole.radius if now is not None and whole is not None else 1.0
+
+
 def mixed(student: Student, batch: Labelled, bounded: Tensor, last: float) -> Tensor:
     """Weigh clean cross-entropy with a bounded loss: 1 in the beginning, `last` once the radius is the threat's."""
-    done = (student.threat.ball.radius / student.whole.ball.radius) if student.threat.ball and student.whole.ball else 1
-    weight = 1 - (1 - last) * done
+    weight = 1 - (1 - last) * grown(student)
     return weight * cross_entropy(student.logits(batch.x), batch.y) + (1 - weight) * bounded
 
 
