@@ -195,7 +195,7 @@ def test_rows_without_a_gradient_count_as_zero_and_divergence_stops_the_run(rows
 
 
 def test_ctrl_c_keeps_the_model_and_counts_the_step(rows) -> None:
-    def stop(step, total, scale):
+    def stop(step, total, bound, rows):
         if step == 3:
             raise KeyboardInterrupt
 

@@ -14,6 +14,7 @@ from hauberk.api.harden_card import model_card
 from hauberk.api.harden_checkpoints import CheckpointFile, write_whole
 from hauberk.api.harden_recipes import Recipe, choose, resolve, seconds, training_settings
 from hauberk.api.harden_strength import examination
+from hauberk.api.private_hardening import purse_for
 from hauberk.api.subject import Subject, constrained, open_subject, threads_for
 from hauberk.api.threats import Setting, work
 from hauberk.core.encoding import canonical
@@ -27,6 +28,7 @@ from hauberk.core.provenance import Clock, Stamp, utc_now
 from hauberk.core.report import Report
 from hauberk.core.threat import Threat
 from hauberk.defenses import engine
+from hauberk.defenses.private_spending import Purse
 from hauberk.targets.weights import tensor_names
 
 _SILENT = Silent()
@@ -75,7 +77,7 @@ def harden(
     """
     root = Path(folder)
     project = read(root)
-    name, section = _threat(project, threat)
+    name, section = _threat(project, threat, defense or "")
     if samples is not None:
         section = msgspec.structs.replace(section, samples=samples)
     subject = open_subject(project, root)
@@ -90,7 +92,8 @@ def harden(
     try:
         recipe = _recipe(subject, enemy, defense, span)
         rule = cast(Defense, build("defenses", recipe.defense, _settings(recipe, settings, span)))
-        steps = _steps(subject, name, section, enemy, rule, attack, stamp, number, progress, keeper)
+        purse = purse_for(rule, recipe.defense, frame, root, subject, stamp, clock)
+        steps = _steps(subject, name, section, enemy, rule, attack, stamp, number, progress, keeper, purse)
     except MissingPower as error:
         steps, recipe = _nothing(error, stamp), Recipe(defense or "", {}, "")
     with threads_for(subject, project.run.threads):
@@ -105,9 +108,12 @@ def harden(
     return Hardened(report, hardened, path, card, recipe.defense, recipe.why)
 
 
-def _threat(project: Project, name: str | None) -> tuple[str, ThreatSection]:
-    """Choose the threat to harden against; raises UsageError."""
-    evasion = {key: row for key, row in project.threats.items() if row.threat(key).family == "evasion"}
+def _threat(project: Project, name: str | None, defense: str = "") -> tuple[str, ThreatSection]:
+    """Choose the threat to harden against, by family of the defense; raises UsageError."""
+    families = ("privacy", "evasion") if defense.startswith("privacy.") else ("evasion",)
+    evasion = {
+        key: row for family in families for key, row in project.threats.items() if row.threat(key).family == family
+    }
     if not evasion:
         raise ProjectError("hauberk.toml names no evasion threat", fix="add [threats.pixels] with norm and radius")
     if name is None:
@@ -138,9 +144,12 @@ def _steps(
     seed: int,
     progress: Progress,
     keeper: CheckpointFile,
+    purse: Purse | None,
 ) -> Iterator[Entry]:
     """Begin to harden; the same examination before and after, stronger than the training."""
-    section, strength = examination(section, threat, subject.target, subject.dataset, defense)
+    strength = None
+    if threat.family == "evasion":
+        section, strength = examination(section, threat, subject.target, subject.dataset, defense)
 
     def evaluate(target: Target) -> Iterator[Entry]:
         setting = Setting(subject._replace(target=target), stamp, seed, progress)
@@ -158,6 +167,7 @@ def _steps(
         progress=progress,
         keeper=keeper,
         strength=strength,
+        purse=purse,
     )
 
 

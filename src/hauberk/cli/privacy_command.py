@@ -8,6 +8,12 @@ import click
 
 COMMANDS = {
     "audit": "tell who was in the training data: a project, or an .npz of any model's answers",
+    "leakage": "hidden columns, typical inputs of classes, examples in gradients",
+    "memorisation": "training records in what a model generated or retrieved",
+    "epsilon": "what a private training run costs, before it is run",
+    "noise": "the least noise that keeps a promise",
+    "train": "train the project's model with differential privacy, on the record",
+    "statement": "what was spent on the project's data so far, in plain words",
 }
 """Subcommand → one line. Its module is `hauberk.cli.privacy_<name>`, imported only when it is called."""
 
@@ -40,4 +46,5 @@ def command() -> None:
     \b
     hauberk privacy audit                     this project's model
     hauberk privacy audit answers.npz         a model of any framework, by what it answered
+    hauberk privacy train --epsilon 3         training that gives away less, with its account
     """

@@ -138,7 +138,8 @@ class ThreatSection(_Section, frozen=True):
     attacks: plug-in names; empty for the family's default cascade (`profile`: "quick", "standard" or "full").
     samples: at most so many. precision: stop when the interval's half-width is below it. decide: stop once the figure
     lies clearly on one side of the policy's bound. curve: more radii for the chart.
-    settings: per attack, such as settings."evasion.pgd".steps = 40, or settings."evasion.pgd".driving.draws = 20.
+    detectors: plug-in names such as "detection.mahalanobis"; each is fitted and attacked together with the model.
+    settings: per attack or detector, such as settings."evasion.pgd".steps = 40, or settings."evasion.pgd".driving.draws = 20.
     """
 
     family: Family | None = None
@@ -153,6 +154,7 @@ class ThreatSection(_Section, frozen=True):
     poison_rate: float | None = None
     target_class: int | None = None
     attacks: tuple[str, ...] = ()
+    detectors: tuple[str, ...] = ()
     profile: Profile = "quick"
     samples: int = 500
     precision: float | None = None
@@ -252,7 +254,10 @@ class SealSection(_Section, frozen=True):
 
 
 class PrivacySection(_Section, frozen=True):
-    """[privacy]: reference models that membership attacks compare with.
+    """[privacy]: the budget of differential privacy, and reference models that membership attacks compare with.
+
+    epsilon: that all private releases of this data together may cost, at delta (None: rows^-1.1). unit: what is
+    protected ("patient"). rows_per_unit: how many rows one may have.
 
     references: how many (even); 0 for none, then attacks ask the model alone. seconds: begin no new one after so long.
     trainer: "module:callable" (x, y, seed) → a model trained on arrays x, y as yours was; without it a torch module is
@@ -262,6 +267,10 @@ class PrivacySection(_Section, frozen=True):
     keep: the folder of trained references, used again while nothing they depend on changes; empty keeps none.
     """
 
+    epsilon: float | None = None
+    delta: float | None = None
+    unit: str = "record"
+    rows_per_unit: int = 1
     references: int = 0
     seconds: float | None = None
     trainer: str = ""

@@ -17,6 +17,8 @@ from hauberk.core.protocols import Dataset, Defense, EvasionAttack, Modular, Pro
 from hauberk.core.provenance import Stamp
 from hauberk.core.threat import Threat
 from hauberk.defenses.costs import costs
+from hauberk.defenses.private_defense import PrivateDefense
+from hauberk.defenses.private_spending import NoPurse, Purse, spend
 from hauberk.defenses.training_driver import train
 from hauberk.defenses.training_evidence import of_log
 from hauberk.defenses.training_log import Interrupted as Interrupted
@@ -41,6 +43,7 @@ def harden(
     progress: Progress | None = None,
     keeper: Keeper | None = None,
     strength: Indicator | None = None,
+    purse: Purse | None = None,
 ) -> Generator[Entry, None, Target | None]:
     """Apply the defense with the training split only; the generator returns the hardened target.
 
@@ -48,8 +51,9 @@ def harden(
     result), then what training did, then evidence on the hardened target, the change of each headline as
     "<name>_change" with an interval, and what it costs to run.
     strength: says of the examination that it does more than the defense was trained on; it stands on every change.
-    keeper: of a training defense's checkpoints. A defense that cannot be applied becomes a Skipped, and the result
-    None. Ctrl-C raises Interrupted once there is something to keep.
+    purse: who keeps account of what a private defense spends. keeper: of a training defense's checkpoints.
+    A defense that cannot be applied becomes a Skipped, and the result None. Ctrl-C raises Interrupted once there is
+    something to keep.
     """
     recipe = f"defenses.{_name(defense)}"
     provenance = stamp.of(recipe, settings_of(defense), seed)
@@ -74,6 +78,9 @@ def harden(
             trained = train(defense, task, rng, progress=progress, keeper=keeper)
             hardened = trained.target
             yield from of_log(trained.log, hardened.spec.name, subject, threat, provenance)
+        elif isinstance(defense, PrivateDefense):
+            wallet = purse or NoPurse(provenance, target.spec.name)
+            hardened = yield from spend(defense, target, data.train, rng, wallet, progress or Silent())
         else:
             hardened = defense.apply(target, data.train, threat, rng, attack=attack, progress=progress or Silent())
     except MeasurementError as error:

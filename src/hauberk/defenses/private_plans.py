@@ -18,11 +18,11 @@ from hauberk.numeric.tree_noise import tree_sensitivity
 
 Sampling: TypeAlias = Literal["poisson", "shuffled"]
 Mechanism: TypeAlias = Literal["independent", "tree"]
-SAMPLING_WORDS = {
+SAMPLING_WORDS = {  # how rows are drawn, for a statement
     "poisson": "every row enters every step with the same probability, independently of all else (Poisson sampling)",
-    "shuffled": "the rows are shuffled and cut into batches, each taking part once in a pass; no gain from chance is counted",
+    "shuffled": "the rows are shuffled and cut into batches, each used once in a pass; no gain of chance is counted",
     "tree": "the rows are cut into batches, each row taking part once in a pass; running sums have the noise of a tree "
-    "that begins anew with every pass; no gain from chance is counted",
+    "that begins anew with every pass; no gain of chance is counted",
 }
 
 

@@ -23,10 +23,8 @@ from hauberk.numeric.clipping import AdaptiveBound, Clipping
 from hauberk.numeric.private_noise import NoiseSource
 from hauberk.numeric.tree_noise import TreeNoise
 
-Watch: TypeAlias = Callable[[int, torch.Tensor, float], None]
-"""(step, noisy clipped sum (p,), noise's standard deviation) → None: what an auditor of the run may see."""
-Plant: TypeAlias = Callable[[int, torch.Tensor, float], None]
-"""(step, sum to be changed in place, clipping norm): where an auditor adds gradients of canaries."""
+Watch: TypeAlias = Callable[[int, torch.Tensor, float, torch.Tensor], None]
+"""(step, noisy clipped sum (p,), clipping norm, rows drawn) → None: what an auditor of the run may see."""
 
 
 class Trained(NamedTuple):
@@ -50,9 +48,8 @@ class Trained(NamedTuple):
 
 
 class Hooks(NamedTuple):
-    """What an audit does with a run: plant canaries' gradients, watch what is released, multiply the noise."""
+    """What an audit does with a run: watch what is released, or multiply the noise to see whether it is found out."""
 
-    plant: Plant | None = None
     watch: Watch | None = None
     noise_factor: float = 1.0
 
@@ -122,23 +119,19 @@ class _Run:
         first = min(len(self._y), 64)
         self._gradients.check(self._x[:first], self._y[:first], self._clipping)
         with progress.step("private training", plan.steps, "steps") as step:
-            for rows in plan.batches(self._source):
-                if done == limit:
-                    why = f"the budget was used up after {done} of {plan.steps} steps"
-                    break
-                try:
-                    outcome = self._descend(done, rows)
-                except TargetError as error:
-                    why = error.what  # the step's weights were not touched, but what it drew is counted
-                    done += 1
-                    break
-                except KeyboardInterrupt:
-                    why = "stopped by the user"
-                    done += 1
-                    break
-                done += 1
-                self._losses.append(float(outcome.losses.mean()) if outcome is not None else math.nan)
-                step.advance(note=f"loss {self._losses[-1]:.2f}" if done % 10 == 0 else "")
+            try:
+                for rows in plan.batches(self._source):
+                    if done == limit:
+                        why = f"the budget was used up after {done} of {plan.steps} steps"
+                        break
+                    done += 1  # what a broken step drew is counted; its weights were not touched
+                    outcome = self._descend(done - 1, rows)
+                    self._losses.append(float(outcome.losses.mean()) if outcome is not None else math.nan)
+                    step.advance(note=f"loss {self._losses[-1]:.2f}" if done % 10 == 0 else "")
+            except TargetError as error:
+                why = error.what
+            except KeyboardInterrupt:
+                why = "stopped by the user"
         return self._finished(done, why)
 
     @property
@@ -158,10 +151,8 @@ class _Run:
         else:
             flat.buffer.zero_()
         outcome = self._gradients.add(self._x[rows], self._y[rows], clipping, flat, plan.memory)
-        if self._hooks.plant:
-            self._hooks.plant(step, flat.buffer, clipping.bound)
         if self._hooks.watch:
-            self._hooks.watch(step, flat.buffer, scale)
+            self._hooks.watch(step, flat.buffer, clipping.bound, rows)
         flat.buffer.div_(plan.batch)
         for parameter in flat.parameters:
             parameter.grad = flat.of(parameter)

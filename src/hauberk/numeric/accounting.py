@@ -36,6 +36,9 @@ COARSEST, FINEST = 1e-2, 2e-5
 LOOSENESS = 0.001
 """Share of ε the grid may cost. Composing T steps on a grid of width g costs about 0.7·T·g² (measured, rounded up)."""
 LARGEST_GROUP = 64
+WHOLE = (*range(2, 33), 48, 64, 128, 256, 512)
+LOOSE = 100.0
+"""Beyond this ε nothing is promised that anybody needs to two digits, and grids grow large: RDP will do."""
 
 
 class Bound(NamedTuple):
@@ -80,12 +83,24 @@ def epsilon(
     if not 1 <= group <= LARGEST_GROUP:
         raise UsageError(f"a unit of {group} rows cannot be accounted", fix=f"give 1 to {LARGEST_GROUP} rows")
     some = tuple(event for event in events if event.count)
+    return _bounded(some, delta, relation, group, method, grid)
+
+
+@lru_cache(maxsize=1024)
+def _bounded(
+    some: tuple[Event, ...], delta: float, relation: Relation, group: int, method: str, grid: float | None
+) -> Bound:
     if not some:
         return Bound(0.0, delta, "pld" if method != "rdp" else "rdp")
     if any(unprotected(event) for event in some):
         return Bound(math.inf, delta, "pld" if method != "rdp" else "rdp")
     if method == "rdp" or (method == "best" and any(isinstance(event, RepeatedSelection) for event in some)):
         return Bound(_renyi(some, delta, relation, group), delta, "rdp")
+    if method == "best" and group == 1 and relation != "replace":
+        with contextlib.suppress(UsageError):
+            rough = _renyi(some, delta, relation, group, quick=True)
+            if rough > LOOSE:
+                return Bound(rough, delta, "rdp")
     width = grid or chosen_grid(some, delta, group)
     distribution = _composed(some, relation, group, width)
     return Bound(max(0.0, float(distribution.get_epsilon_for_delta(delta))), delta, "pld", width)
@@ -165,7 +180,7 @@ def chosen_grid(events: Sequence[Event], delta: float, group: int) -> float:
     steps = sum(event.count for event in events)
     mixed = group > 1 and any(isinstance(event, SampledRelease) for event in events)
     try:
-        rough = group * _renyi(events, delta, "add_or_remove", 1) / 2
+        rough = group * _renyi(events, delta, "add_or_remove", 1, quick=True) / 2
     except UsageError:
         return 1e-3 if mixed else 1e-4
     width = min(COARSEST, rough / 150, max(FINEST, math.sqrt(LOOSENESS * rough / (0.7 * steps))))
@@ -224,7 +239,8 @@ def _distribution(event: Event, relation: Relation, group: int, width: float) ->
     return one if event.count == 1 else one.self_compose(event.count)
 
 
-def _renyi(events: Sequence[Event], delta: float, relation: Relation, group: int) -> float:
+def _renyi(events: Sequence[Event], delta: float, relation: Relation, group: int, *, quick: bool = False) -> float:
+    """Return ε by RDP; quick: at whole orders alone, whose sums are finite and cost a hundredth."""
     base = library()
     if relation == "replace" or group > 1:
         if any(not isinstance(event, GaussianRelease | LaplaceRelease) for event in events):
@@ -233,7 +249,7 @@ def _renyi(events: Sequence[Event], delta: float, relation: Relation, group: int
     else:
         scale = 1
     near = getattr(base.NeighboringRelation, _names()["add_or_remove"])
-    accountant = base.rdp.RdpAccountant(neighboring_relation=near)
+    accountant = base.rdp.RdpAccountant(WHOLE if quick else None, near)
     with _quiet():
         for event in events:
             accountant.compose(_dp_event(event, scale), event.count)

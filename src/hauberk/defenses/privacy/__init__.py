@@ -1,0 +1,1 @@
+"""Defenses against what a model tells of its training data, one file each."""
