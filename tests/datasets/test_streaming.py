@@ -71,7 +71,8 @@ def test_a_parquet_that_would_burst_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr(
         stream_parquet, "DEFAULT_LIMITS", type(stream_parquet.DEFAULT_LIMITS)(member_bytes=1 << 16, ratio=20.0)
     )
-    pq.write_table(pa.table({"a": ["x" * 100_000] * 50}), tmp_path / "a.parquet", compression="zstd", use_dictionary=False)
+    wide = pa.table({"a": ["x" * 100_000] * 50})
+    pq.write_table(wide, tmp_path / "a.parquet", compression="zstd", use_dictionary=False)
     _, stream, batches = read(tmp_path, "a.parquet")
     assert kinds(stream) == ["limit"]
     assert batches == []

@@ -158,11 +158,27 @@ def _examined(
     root: Path, source: str, key: str, plan: Plan, progress: Progress, personal: Callable[[], Personal] | None
 ) -> Examined:
     from hauberk.datasets.streaming import open_stream
+    from hauberk.scanning.pii.columns import PersonalColumns
     from hauberk.scanning.tables.engine import examine
 
     return examine(
-        open_stream(root, source, key=key), plan, personal=personal() if personal else None, progress=progress
+        open_stream(root, source, key=key), plan, personal=(personal or PersonalColumns)(), progress=progress
     )
+
+
+def beside_scan(project: Project, root: Path, source: str, stamp: Stamp, progress: Progress) -> Iterator[Evidence]:
+    """Yield what an audit finds in a data set that a scan was asked about; what cannot be is a gap."""
+    try:
+        yield from entries(
+            root, section_for(project, source, root), stamp, progress=progress, rules_off=project.scan.rules_off
+        )
+    except MissingExtra as error:
+        yield _unaudited(source, error, stamp)
+
+
+def _unaudited(source: str, error: MissingExtra, stamp: Stamp) -> Skipped:
+    reason = f"the data was not audited: {error.what}"
+    return Skipped(subject=source, reason=reason, kind="power", fix=error.fix, provenance=stamp.of(RECIPE))
 
 
 def in_check(
@@ -175,11 +191,4 @@ def in_check(
             root, project.data, stamp, progress=progress, rules_off=project.scan.rules_off, personal=personal
         )
     except MissingExtra as error:
-        gap = Skipped(
-            subject=project.data.source,
-            reason=f"the data was not audited: {error.what}",
-            kind="power",
-            fix=error.fix,
-            provenance=stamp.of(RECIPE),
-        )
-        yield gap
+        yield _unaudited(project.data.source, error, stamp)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 
 import msgspec
@@ -23,6 +24,23 @@ from hauberk.core.report import Report
 from hauberk.scanning import engine
 
 _SILENT = Silent()
+DATA = (
+    ".csv",
+    ".tsv",
+    ".csv.gz",
+    ".tsv.gz",
+    ".parquet",
+    ".pq",
+    ".npz",
+    ".npy",
+    ".jsonl",
+    ".ndjson",
+    ".jsonl.gz",
+    ".arrow",
+    ".feather",
+)
+"""Endings of files that are data sets: named themselves, they are audited too."""
+IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 
 
 class Manner(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +111,10 @@ def scan(
     interrupted = False
     try:
         found = entries(root, section, manner, stamp=stamp, limits=limits, progress=progress, inventory=inventory)
-        for entry in found:
+        data = (
+            _data_sets(root, given, project, stamp, progress) if manner.environment is None and not manner.since else ()
+        )
+        for entry in chain(found, data):
             evidence.append(entry)
             if seen is not None:
                 seen(entry)
@@ -136,6 +157,33 @@ def entries(
 
     where = Path(manner.baseline) if manner.baseline else root / section.baseline
     return read_baseline(where).applied(found)
+
+
+def _data_sets(root: Path, given: list[Path], project: Project, stamp: Stamp, progress: Progress) -> Iterator[Evidence]:
+    """Audit the data sets that were named themselves; those inside a named folder are the project's `check`'s."""
+    named = [path for path in given if path.name.lower().endswith(DATA) or is_data_folder(path)]
+    if named:
+        from hauberk.api.auditing import beside_scan
+
+        for path in named:
+            whole = path.is_dir() and path.resolve() == root.resolve()
+            source = path.resolve().name if whole else _below(path, root.resolve())
+            yield from beside_scan(project, root.resolve().parent if whole else root, source, stamp, progress)
+
+
+def is_data_folder(path: Path) -> bool:
+    """Say by its records, or by images in sub-folders and nothing else, whether a folder is a data set."""
+    if not path.is_dir():
+        return False
+    if any((path / name).is_file() for name in ("dataset_info.json", "dataset_dict.json", "state.json")):
+        return True
+    inner = [item for item in path.iterdir() if not item.name.startswith(".")][:200]
+    classes = [item for item in inner if item.is_dir()]
+    return len(classes) > 1 and len(classes) == len(inner) and all(_has_images(folder) for folder in classes[:20])
+
+
+def _has_images(folder: Path) -> bool:
+    return any(item.suffix.lower() in IMAGES for item in islice(folder.rglob("*"), 50))
 
 
 def _root(given: list[Path]) -> tuple[Path, tuple[str, ...]]:

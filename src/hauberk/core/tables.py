@@ -117,3 +117,18 @@ class Personal(Protocol):
     def seen(self) -> dict[str, tuple[Sightings, ...]]:
         """Return column → what was seen in it, most frequent first."""
         ...
+
+
+class Wishes(msgspec.Struct, frozen=True, kw_only=True):
+    """What a repair may do.
+
+    label: the label column, instead of the project's. labels: what is done with labels that are probably wrong.
+    impute: fill what is missing. duplicates, conflicts, expectations: drop rows that repeat, contradict, break them.
+    """
+
+    label: str = ""
+    labels: Literal["drop", "relabel", "keep"] = "drop"
+    impute: bool = False
+    duplicates: bool = True
+    conflicts: bool = True
+    expectations: bool = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import csv
 import io
 import zlib
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pyarrow.csv as pc
 
 from hauberk.core.limits import DEFAULT_LIMITS
 from hauberk.core.tables import Batch
+from hauberk.datasets.records import column_names
 from hauberk.datasets.streaming import Faults, Streamed, rows_for, told
 
 if TYPE_CHECKING:
@@ -100,22 +102,12 @@ def _told(ragged: list[int | None], done: int, faults: Faults) -> int:
 
 
 def _names(text: _Utf8, delimiter: str) -> list[str]:
-    """Read the header; columns without a name, or with one that was there, get one of their own."""
-    import csv
-
+    """Read the header."""
     line = text.take_line().decode()
     while line.count('"') % 2 and (more := text.take_line().decode()):
         line += more
     cells = next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter), [])
-    names: list[str] = []
-    seen: set[str] = set()
-    for index, cell in enumerate(cells):
-        name = cell.strip() or f"column {index + 1}"
-        while name in seen:
-            name += "'"
-        seen.add(name)
-        names.append(name)
-    return names
+    return column_names(cells)
 
 
 def unpacked(file: BinaryIO, faults: Faults) -> BinaryIO:

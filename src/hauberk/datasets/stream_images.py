@@ -64,7 +64,7 @@ def _batches(root: Path, files: list[str], tree: Frontier, faults: Faults) -> It
             picture = _read(root, name, row, tree, faults)
             rows.append({"file": name, **_place(name), **(_NO_PICTURE if picture is None else picture[0])})
             looks.append(np.zeros(SIDE * SIDE, np.float32) if picture is None else picture[1])
-        frame = pl.DataFrame(rows, infer_schema_length=None)
+        frame = pl.DataFrame(rows, schema_overrides={"hash": pl.UInt64}, infer_schema_length=None)
         yield Batch(first, frame, np.stack(looks))
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from hauberk.core.errors import DataError, MissingExtra, nearest
+from hauberk.core.errors import DataError, HauberkError, MissingExtra, nearest
 from hauberk.core.evidence import Digest
 from hauberk.core.tables import FIRST, Batch, Fault, FaultKind, Rows
 from hauberk.crypto.file_digests import ALGORITHMS, Algorithm, digest_file
@@ -85,10 +85,10 @@ class Streamed:
                 )
             try:
                 yield from self._produce(self._faults)
-            except MissingExtra:
+            except HauberkError:
                 raise
-            except (OSError, ValueError, EOFError, MemoryError) as error:
-                self._faults.add("malformed", f"reading ended: {told(error)}")
+            except Exception as error:  # noqa: BLE001 - a reader's bug on hostile bytes must not end the audit
+                self._faults.add("malformed", f"reading ended: {type(error).__name__}: {told(error)}")
 
     def faults(self) -> tuple[Fault, ...]:
         """What went wrong."""

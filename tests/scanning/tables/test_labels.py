@@ -1,4 +1,4 @@
-"""Label errors: the decisions of confident learning are cleanlab's; the sources of probabilities see no row they judge."""
+"""Label errors: decisions are those of cleanlab; the sources of probabilities see no row they judge."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ def _categories(name: str, before: pl.Series, now: pl.Series) -> Shift | None:
     place = {value: index for index, value in enumerate(values)}
     counts = []
     for series in texts:
-        table = dict(series.value_counts().rows())
+        table = dict(series.value_counts(name="\0rows").rows())
         counts.append(np.array([table.get(value, 0) for value in place], dtype=np.float64))
     statistic, p = chi2(counts[0], counts[1])
     shares = [count / count.sum() for count in counts]

@@ -11,6 +11,7 @@ import polars as pl
 from hauberk.core.errors import ProjectError
 from hauberk.core.project import ColumnSection
 from hauberk.core.relations import TOLERANCE, Relation
+from hauberk.core.tables import FIRST
 from hauberk.scanning.tables.distinct import Seen
 from hauberk.scanning.tables.facts import Check, Expectation
 from hauberk.scanning.tables.gathered import Gathered
@@ -27,7 +28,7 @@ class _Rule(NamedTuple):
 
 
 class Expectations:
-    """Holds every batch against what was declared; counts rows that break it and keeps the first of their ids."""
+    """Holds every batch against what was declared; counts rows that break it, keeps `most` of their ids."""
 
     def __init__(
         self,
@@ -35,7 +36,9 @@ class Expectations:
         relations: tuple[Relation, ...] = (),
         label: str = "",
         classes: tuple[str, ...] = (),
+        most: int = FIRST,
     ) -> None:
+        self._most = most
         self._columns, self._relations, self._label, self._classes = columns, relations, label, classes
         self._rules: list[_Rule] | None = None
         self._gathered: list[Gathered] = []
@@ -52,7 +55,7 @@ class Expectations:
         """Hold one batch, typed and with missing values as null or NaN, against the expectations."""
         if self._rules is None:
             self._rules = list(self._compiled(frame.schema))
-            self._gathered = [Gathered() for _ in self._rules]
+            self._gathered = [Gathered(self._most) for _ in self._rules]
         self._rows += len(frame)
         rules = [(i, rule.broken) for i, rule in enumerate(self._rules) if rule.broken is not None]
         if rules and len(frame):
@@ -87,8 +90,7 @@ class Expectations:
             broken = gathered.rows()
             if rule.check == "unique" and rule.column in self._seen:
                 found = self._seen[rule.column].result()
-                gathered.add(0, None, 0)
-                first = tuple(int(row) for row in sorted(found.repeats.tolist())[:20])
+                first = tuple(int(row) for row in sorted(found.repeats.tolist())[: self._most])
                 broken = type(broken)(count=found.total, first=first)
             made.append(
                 Expectation(
@@ -117,13 +119,11 @@ def _column_rules(name: str, section: ColumnSection, kind: pl.DataType) -> Itera
     column = pl.col(name)
     if kind.is_numeric():
         yield from _range(name, section, kind)
-        if section.kind in ("integer", "boolean") and kind.is_float():
-            whole = (
-                column.is_not_nan() & (column != column.round()) if section.kind == "integer" else ~column.is_in([0, 1])
-            )
-            yield _Rule("kind", name, section.kind, whole)
-        if section.kind == "boolean" and kind.is_integer():
-            yield _Rule("kind", name, section.kind, ~column.is_in([0, 1]))
+        neither = (column != 0) & (column != 1)
+        if section.kind == "boolean":
+            yield _Rule("kind", name, section.kind, neither & column.is_not_nan() if kind.is_float() else neither)
+        if section.kind == "integer" and kind.is_float():
+            yield _Rule("kind", name, section.kind, column.is_not_nan() & (column != column.round()))
     if section.categories:
         yield _values(name, section.categories, kind)
     if section.pattern:

@@ -12,23 +12,23 @@ if TYPE_CHECKING:
 
 
 class Gathered:
-    """How many rows so far, and the ids of the first of them."""
+    """How many rows so far, and the ids of the first of them; of all where `most` is large."""
 
-    def __init__(self) -> None:
-        self.count = 0
+    def __init__(self, most: int = FIRST) -> None:
+        self.count, self._most = 0, most
         self._first: list[int] = []
 
     def add(self, count: int, mask: pl.Series | None, first: int) -> None:
         """Add rows of one batch that begins at row `first`; mask: which they are, needed while ids are wanted."""
         self.count += count
-        left = FIRST - len(self._first)
+        left = self._most - len(self._first)
         if count and left > 0 and mask is not None:
             self._first += [first + int(i) for i in mask.fill_null(value=False).arg_true().head(left).to_list()]
 
     @property
     def wants(self) -> bool:
         """Say whether ids are still wanted."""
-        return len(self._first) < FIRST
+        return len(self._first) < self._most
 
     def rows(self) -> Rows:
         """Return what was gathered."""

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from hauberk.core.tables import Batch
-from hauberk.scanning.tables.distinct import Seen, groups, mixed
+from hauberk.scanning.tables.distinct import Repeated, Seen, groups, mixed
 from hauberk.scanning.tables.facts import Overlap, Repeats
 from hauberk.scanning.tables.gathered import rows_of
 
@@ -75,12 +75,22 @@ class RowKeys:
             )
             return Found(_counted(repeats, alone.total), None, self._overlaps())
         whole = self._whole.result()
+        again, first_of = _conflicts(alone, whole)
         repeats = Repeats(rows=rows_of(whole.repeats), groups=groups(whole), known=self._rows, sampled=whole.share < 1)
-        again = np.setdiff1d(alone.repeats, whole.repeats) if alone.share == whole.share == 1 else np.zeros(0, np.int64)
-        first_of = dict(zip(alone.repeats.tolist(), alone.firsts.tolist(), strict=True)) if len(again) else {}
         pairs = tuple((first_of[row], row) for row in again[:_ENOUGH].tolist())
         conflicts = Repeats(rows=rows_of(again), groups=pairs, known=self._rows)
         return Found(_counted(repeats, whole.total), conflicts, self._overlaps())
+
+    def repeated(self, labelled: bool) -> tuple[dict[int, int], dict[int, int]]:
+        """Return repeat → first row, of all repeats and of all rows that conflict with an earlier one."""
+        alone = self._features.result()
+        if not labelled:
+            return dict(zip(alone.repeats.tolist(), alone.firsts.tolist(), strict=True)), {}
+        whole = self._whole.result()
+        again, first_of = _conflicts(alone, whole)
+        return dict(zip(whole.repeats.tolist(), whole.firsts.tolist(), strict=True)), {
+            r: first_of[r] for r in again.tolist()
+        }
 
     def keys(self) -> tuple[np.ndarray, np.ndarray]:
         """Return keys of features and their rows, as far as they were kept."""
@@ -96,6 +106,14 @@ class RowKeys:
             overlap(parts[other], parts[name], other, name) for i, name in enumerate(names) for other in names[i + 1 :]
         ]
         return tuple(one for one in found if one is not None)
+
+
+def _conflicts(alone: Repeated, whole: Repeated) -> tuple[np.ndarray, dict[int, int]]:
+    """Return rows that repeat another's features and not its label, and the first row with each one's features."""
+    if alone.share < 1 or whole.share < 1:
+        return np.zeros(0, np.int64), {}
+    again = np.setdiff1d(alone.repeats, whole.repeats)
+    return again, dict(zip(alone.repeats.tolist(), alone.firsts.tolist(), strict=True)) if len(again) else {}
 
 
 def _rank(part: str) -> tuple[int, str]:

@@ -155,7 +155,7 @@ def _count(column: _Column, values: pl.Series) -> None:
     if column.sketch.full or column.sketch.count() > VALUES:
         column.values = None
         return
-    table = values.drop_nulls().value_counts()
+    table = values.drop_nulls().value_counts(name="\0rows")
     for value, count in table.rows():
         column.values[value] += count
 

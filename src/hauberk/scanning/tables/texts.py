@@ -15,6 +15,8 @@ from hauberk.scanning.tables.facts import Saying
 
 _SHORTEST = 16
 """Characters of the shortest text that is looked through: no secret and no instruction is shorter."""
+_PERSONAL = 4
+"""Bytes of the shortest text that may name a person."""
 _PIECE = 1 << 19
 _LONGEST = 1 << 16
 _WORDS = ("password", "passwd", "secret", "token", "api_key", "apikey", "bearer ", "access_key", "private_key")
@@ -57,7 +59,7 @@ class Texts:
                 continue
             if series.dtype == pl.String:
                 self._text(series, first)
-                if self._personal is not None:
+                if self._personal is not None and _longest(series) >= _PERSONAL:
                     self._personal.visit(series.name, first, series.to_list())
             elif self._personal is not None and series.dtype.is_integer() and _long(series):
                 self._personal.visit(series.name, first, series.cast(pl.String).to_list())
@@ -111,6 +113,11 @@ class Texts:
         for column, seen in self._personal.seen().items() if self._personal is not None else ():
             made += [Saying(column=column, kind=f"personal:{s.kind}", rows=s.rows, certain=s.certain) for s in seen]
         return tuple(sorted(made, key=lambda saying: (saying.column, saying.kind)))
+
+
+def _longest(series: pl.Series) -> int:
+    top = series.str.len_bytes().max()
+    return top if isinstance(top, int) else 0
 
 
 def _long(series: pl.Series) -> bool:

@@ -1,0 +1,155 @@
+"""`hauberk data`: audit a data set, propose what to expect of it, repair it into a new file, measure its drift."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import click
+
+from hauberk.cli.options import reporting, show
+
+
+@click.group("data")
+def command() -> None:
+    """Audit, expect, repair, undo, drift: a data set by file, folder or SQL address.
+
+    \b
+    hauberk data audit train.parquet --label y
+    hauberk data expect train.csv                     propose [data.columns] for hauberk.toml
+    hauberk data repair train.csv --label y -o clean.csv
+    hauberk data undo clean.csv -o train-again.csv
+    hauberk data drift january.csv february.csv
+    """
+
+
+@command.command("audit")
+@click.argument("source", required=False, default="")
+@click.option("--folder", type=click.Path(file_okay=False), default=".", help="Where hauberk.toml is looked for.")
+@click.option("--label", metavar="COLUMN", default="", help="The label column, instead of [data] label.")
+@click.option("--train", metavar="SOURCE", default="", help="Rows the model learnt: none may stand in SOURCE.")
+@click.option("--earlier", metavar="SOURCE", default="", help="An earlier version, to measure drift against.")
+@click.option("--sample", type=click.IntRange(min=0), help="Rows compared with each other.  [default: 10000]")
+@reporting
+def audit_command(
+    source: str,
+    folder: str,
+    label: str,
+    train: str,
+    earlier: str,
+    sample: int | None,
+    form: str,
+    output: str | None,
+    quiet: bool,
+) -> int:
+    """Read SOURCE once (default: the project's data) and say what is wrong with it, by row.
+
+    CSV, Parquet, NumPy, JSON Lines, Arrow, folders of images or Arrow shards, SQL tables ("sqlite:///a.db#loans"), of
+    any size. Nothing is loaded that could run code; evidence names rows, never their values.
+
+    Exit status: 0 nothing at or above the policy's severity, 1 something, 3 something could not be looked at.
+    """
+    from hauberk.api.auditing import Manner, audit
+    from hauberk.cli.progress import progress, telling
+
+    manner = Manner(label=label, train=train, earlier=earlier, sample=sample)
+    with progress(quiet=quiet) as bars:
+        report = audit(source, folder=folder, manner=manner, progress=bars, seen=telling(bars))
+    show(report, form, output, quiet=quiet)
+    return report.verdict().exit_status
+
+
+@command.command("drift")
+@click.argument("earlier")
+@click.argument("now")
+@click.option("--label", metavar="COLUMN", default="", help="The label column.")
+@reporting
+def drift_command(earlier: str, now: str, label: str, form: str, output: str | None, quiet: bool) -> int:
+    """Say how NOW differs from EARLIER, column by column and as a whole, false discoveries held down.
+
+    Exit status: 0 nothing at or above the policy's severity, 1 something, 3 something could not be looked at.
+    """
+    from hauberk.api.data_drift import drift
+    from hauberk.cli.progress import progress
+
+    with progress(quiet=quiet) as bars:
+        report = drift(earlier, now, label=label, progress=bars)
+    show(report, form, output, quiet=quiet)
+    return int(report.verdict().exit_status)
+
+
+@command.command("expect")
+@click.argument("source")
+@click.option("--label", metavar="COLUMN", default="", help="The label column.")
+@click.option("--output", "-o", type=click.Path(dir_okay=False), help="Write there; an existing file is not replaced.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+def expect_command(source: str, label: str, output: str | None, quiet: bool) -> None:
+    """Propose what to expect of SOURCE, from what it holds now: a baseline for hauberk.toml, to be read and mended."""
+    from hauberk.api.data_expect import expect
+    from hauberk.cli.progress import progress
+
+    with progress(quiet=quiet) as bars:
+        text = expect(source, label=label, output=output, progress=bars)
+    click.echo(text if output is None else f"wrote {output}", nl=output is not None)
+
+
+@command.command("repair")
+@click.argument("source")
+@click.option(
+    "--output", "-o", required=True, type=click.Path(dir_okay=False), help="The new file; never SOURCE itself."
+)
+@click.option("--folder", type=click.Path(file_okay=False), default=".", help="Where hauberk.toml is looked for.")
+@click.option("--label", metavar="COLUMN", default="", help="The label column, instead of [data] label.")
+@click.option("--relabel", is_flag=True, help="Give suspected rows the likelier label; otherwise they are dropped.")
+@click.option("--keep-labels", is_flag=True, help="Leave suspected labels as they are.")
+@click.option("--impute", is_flag=True, help="Fill missing values with the median or the most frequent value.")
+@click.option("--dry-run", is_flag=True, help="Say what would be changed, write nothing.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress, no talk.")
+def repair_command(
+    source: str,
+    output: str,
+    folder: str,
+    label: str,
+    relabel: bool,
+    keep_labels: bool,
+    impute: bool,
+    dry_run: bool,
+    quiet: bool,
+) -> None:
+    """Write a mended copy of SOURCE, and beside it OUTPUT.changes.jsonl with a reason for every row.
+
+    Rows that break a declared expectation, repeat an earlier one, conflict or probably bear a wrong label are dropped,
+    or mended where that was asked for. SOURCE stays as it is; `hauberk data undo` makes it again from the two files.
+    """
+    from hauberk.api.data_repair import repair
+    from hauberk.cli.progress import progress
+    from hauberk.core.tables import Wishes
+
+    labels: Literal["drop", "relabel", "keep"] = "keep" if keep_labels else "relabel" if relabel else "drop"
+    wishes = Wishes(label=label, labels=labels, impute=impute)
+    with progress(quiet=quiet) as bars:
+        done = repair(source, output, folder=folder, wishes=wishes, dry_run=dry_run, progress=bars)
+    if quiet:
+        return
+    for reason, count in done.reasons:
+        click.echo(f"{count:>8,} {reason}")
+    click.echo(
+        "nothing was written"
+        if dry_run
+        else f"wrote {output}: {done.rows:,} of {done.before:,} rows\nwrote {done.changes}"
+    )
+
+
+@command.command("undo")
+@click.argument("repaired", type=click.Path(dir_okay=False))
+@click.option(
+    "--output", "-o", required=True, type=click.Path(dir_okay=False), help="Where the data as it was is written."
+)
+@click.option("--changes", type=click.Path(dir_okay=False), default="", help="The change list, if not beside REPAIRED.")
+@click.option("--quiet", "-q", is_flag=True, help="No talk.")
+def undo_command(repaired: str, output: str, changes: str, quiet: bool) -> None:
+    """Make the data as it was before `hauberk data repair`, from the repaired file and its change list."""
+    from hauberk.api.data_repair import undo
+
+    rows = undo(repaired, output, changes=changes)
+    if not quiet:
+        click.echo(f"wrote {output}: {rows:,} rows, as they were")
