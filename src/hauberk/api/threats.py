@@ -9,8 +9,10 @@ from typing import NamedTuple, TypeAlias, cast
 from hauberk.api.privacy_references import lender_for
 from hauberk.api.running import States, Work, key_of
 from hauberk.api.subject import Subject, constrained
-from hauberk.attacks.certifying import certifiable, examine_certified
+from hauberk.attacks.adaptive import examine_adaptive
+from hauberk.attacks.certifying_any import certificates
 from hauberk.attacks.engine import Plan, examine
+from hauberk.attacks.examining_detection import examine_detection
 from hauberk.attacks.examining_extraction import examine_extraction
 from hauberk.attacks.examining_poisoning import examine_poisoning
 from hauberk.attacks.examining_privacy import examine_privacy
@@ -20,6 +22,8 @@ from hauberk.core.plugins import build
 from hauberk.core.policy import Policy
 from hauberk.core.project import Project, ThreatSection
 from hauberk.core.protocols import (
+    Defended,
+    Detection,
     EvasionAttack,
     ExtractionAttack,
     MembershipAttack,
@@ -113,7 +117,18 @@ def _evasion(run: Setting, threat: Threat, section: ThreatSection, key: str, sta
         clean=run.clean_with in ("", threat.name),
     )
     target, data = run.subject
-    yield from examine(
+    if isinstance(target, Defended) and threat.knowledge == "white-box":
+        yield from _defended(run, target, threat, plan)
+    else:
+        yield from _plain(run, threat, plan, key, states)
+    if threat.knowledge == "white-box":
+        yield from certificates(target, data, threat, stamp=run.stamp, seed=run.seed, samples=section.samples)
+        yield from _detectors(run, threat, section)
+
+
+def _plain(run: Setting, threat: Threat, plan: Plan, key: str, states: States) -> Iterable[Entry]:
+    target, data = run.subject
+    return examine(
         target,
         data,
         threat,
@@ -124,8 +139,41 @@ def _evasion(run: Setting, threat: Threat, section: ThreatSection, key: str, sta
         step=key,
         resume=states,
     )
-    if threat.knowledge == "white-box" and certifiable(target, threat):
-        yield examine_certified(target, data, threat, stamp=run.stamp, seed=run.seed, samples=section.samples)
+
+
+def _defended(run: Setting, target: Defended, threat: Threat, plan: Plan) -> Iterable[Entry]:
+    """Examine a target behind a defense of inference time by attacks that know it: no other figure is reported."""
+    return examine_adaptive(
+        target,
+        run.subject.dataset,
+        threat,
+        stamp=run.stamp,
+        seed=run.seed,
+        samples=plan.samples,
+        profile=plan.profile,
+        attacks=plan.attacks,
+        clean=plan.clean,
+        progress=run.progress,
+    )
+
+
+def _detectors(run: Setting, threat: Threat, section: ThreatSection) -> Iterable[Entry]:
+    """Fit each detector the threat names and attack it together with the model."""
+    target, data = run.subject
+    walk = cast(EvasionAttack, build("attacks", "evasion.pgd", {"steps": 20, "driving.early_stop": False}))
+    for name in section.detectors:
+        detection = cast(Detection, build("defenses", name, section.settings.get(name)))
+        yield from examine_detection(
+            target,
+            data,
+            detection,
+            walk,
+            threat,
+            stamp=run.stamp,
+            seed=run.seed,
+            progress=run.progress,
+            most=section.samples,
+        )
 
 
 EXAMINERS: dict[Family, Examine] = {
@@ -146,6 +194,14 @@ def work(name: str, section: ThreatSection, run: Setting) -> Work:
                 f"{attack} is no attack of family {threat.family}",
                 where=f"[threats.{name}]",
                 fix=f"name one of `hauberk list attacks` that begins with {threat.family}.",
+            )
+    for detector in section.detectors:
+        build("defenses", detector, section.settings.get(detector))
+        if not detector.startswith("detection.") or threat.family != "evasion":
+            raise ProjectError(
+                f"{detector} is no detector of family {threat.family}",
+                where=f"[threats.{name}]",
+                fix="name one of `hauberk list defenses` that begins with detection., under a threat of evasion",
             )
     target, dataset = run.subject
     clean = run.clean_with in ("", name)

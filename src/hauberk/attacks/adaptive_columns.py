@@ -86,7 +86,12 @@ def _with_gradients(
 ) -> tuple[EvasionAttack, ...]:
     if not isinstance(target, Differentiable):
         return ()
-    return tuple(row for row in choose(target, threat, layout, profile, given).attacks if "gradients" in row.card.needs)
+    for asked in (given, ()):  # of attacks without gradients that were asked for, none can know the defense
+        found = choose(target, threat, layout, profile, asked).attacks
+        kept = tuple(row for row in found if "gradients" in row.card.needs)
+        if kept:
+            return kept
+    return ()
 
 
 def _driven(attack: EvasionAttack, **how: object) -> EvasionAttack:

@@ -139,7 +139,8 @@ class ThreatSection(_Section, frozen=True):
     samples: at most so many. precision: stop when the interval's half-width is below it. decide: stop once the figure
     lies clearly on one side of the policy's bound. curve: more radii for the chart.
     detectors: plug-in names such as "detection.mahalanobis"; each is fitted and attacked together with the model.
-    settings: per attack or detector, such as settings."evasion.pgd".steps = 40, or settings."evasion.pgd".driving.draws = 20.
+    settings: per attack or detector, such as settings."evasion.pgd".steps = 40, or settings."evasion.pgd".driving.draws
+    = 20.
     """
 
     family: Family | None = None
