@@ -96,3 +96,13 @@ def test_sources_that_do_not_parse_are_passed_over(tmp_path):
     (tmp_path / "broken.py").write_text("def (:\n")
     (tmp_path / "bytes.py").write_bytes(b"\xff\xfe")
     assert look(tmp_path).factories == ()
+
+
+def test_a_table_gives_expectations_that_it_meets(tmp_path):
+    rows = "".join(f"{i % 60 + 18},{'Ulm' if i % 2 else 'Bern'},{i % 2}\n" for i in range(200))
+    (tmp_path / "a.csv").write_text("age,city,label\n" + rows)
+    columns = parse(propose(look(tmp_path))).data.columns
+    assert (columns["age"].low, columns["age"].high, columns["age"].missing) == (18, 77, 0)
+    assert columns["city"].categories == ("Bern", "Ulm")
+    (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00broken")
+    assert parse(propose(look(tmp_path))).data is not None

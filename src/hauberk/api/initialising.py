@@ -1,4 +1,4 @@
-"""Look at a folder and write a commented hauberk.toml for it, reading names and source text, running nothing."""
+"""Look at a folder and write a commented hauberk.toml: names, source text and a table are read, nothing is run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 import msgspec
 from jinja2 import Environment, PackageLoader
 
-from hauberk.core.errors import ProjectError
+from hauberk.api.data_expect import expect
+from hauberk.core.errors import HauberkError, ProjectError
 from hauberk.core.project import FILE_NAME
 
 PRUNED = {"node_modules", "__pycache__", "site-packages", "venv", "env", "dist", "build"}
@@ -22,10 +23,15 @@ LABELS = ("label", "target", "class", "y", "outcome", "default", "creditability"
 TRUSTED_ONLY = (".joblib", ".pkl")
 DEPENDENCY_FILES = ("requirements.txt", "pyproject.toml", "poetry.lock", "uv.lock", "Pipfile.lock", "setup.py")
 MAX_FILES = 20_000
+TABLE_BYTES = 256 << 20
+"""A larger table is not read here: `hauberk data expect` takes its time."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """What a look at the folder found; paths are relative, POSIX, best guess first."""
+    """What a look at the folder found; paths are relative, POSIX, best guess first.
+
+    expected: [data.columns] tables that the first table meets today; empty where none was read.
+    """
 
     name: str
     models: tuple[str, ...]
@@ -36,6 +42,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     factories: tuple[str, ...]
     label: str = ""
     label_sure: bool = False
+    expected: str = ""
 
 
 def look(folder: Path) -> Found:
@@ -59,7 +66,18 @@ def look(folder: Path) -> Found:
         factories=tuple(factory for path in files if path.suffix == ".py" for factory in _factories(path, folder)),
         label=label,
         label_sure=sure,
+        expected=_expected(folder, data[0], label) if data else "",
     )
+
+
+def _expected(folder: Path, name: str, label: str) -> str:
+    """Propose what to expect of a table from what it holds; nothing for a large or broken one, or without [data]."""
+    try:
+        if not name.endswith((".csv", ".parquet")) or (folder / name).stat().st_size > TABLE_BYTES:
+            return ""
+        return expect(name, folder=folder, label=label)
+    except (HauberkError, OSError):
+        return ""
 
 
 def init(folder: str | os.PathLike[str] = ".", *, force: bool = False) -> Path:

@@ -16,7 +16,7 @@ import click
 def command(folder: str, force: bool, deploy: bool, dry_run: bool, quiet: bool) -> None:
     """Look at FOLDER and write a commented hauberk.toml.
 
-    File names, table headers and source text are read; nothing is imported, loaded or run.
+    File names, source text and the first table are read; nothing is imported, loaded or run.
 
     \b
     hauberk init             this folder

@@ -25,6 +25,7 @@ COMMANDS = {
     "seal": "sign what a model file or a folder consists of",
     "unseal": "decrypt what `seal --encrypt` encrypted",
     "verify": "hold a file or a folder against its seal",
+    "watch": "run audits on a schedule and say what is new",
     "report": "write a past run's report again, or compare two runs",
     "evidence": "list, show, verify and prove what was measured",
     "list": "list the catalogues: attacks, defenses, rules, formats …",
