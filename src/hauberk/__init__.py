@@ -13,11 +13,16 @@ from hauberk.core.version import __version__
 if TYPE_CHECKING:
     from hauberk.api.attacking import attack as attack
     from hauberk.api.checking import check as check
+    from hauberk.api.encrypting import encrypt as encrypt
     from hauberk.api.hardening import harden as harden
+    from hauberk.api.masking import mask as mask
     from hauberk.api.reporting import report as report
     from hauberk.api.scanning import scan as scan
+    from hauberk.api.seal_differences import diff as diff
     from hauberk.api.sealing import seal as seal
+    from hauberk.api.unsealing import unseal as unseal
     from hauberk.api.verifying import verify as verify
+    from hauberk.api.watching import watch as watch
     from hauberk.core.evidence import Finding as Finding
     from hauberk.core.evidence import Measurement as Measurement
     from hauberk.core.evidence import Skipped as Skipped
@@ -30,11 +35,16 @@ if TYPE_CHECKING:
 _WHERE = {
     "attack": "hauberk.api.attacking",
     "check": "hauberk.api.checking",
+    "diff": "hauberk.api.seal_differences",
+    "encrypt": "hauberk.api.encrypting",
     "harden": "hauberk.api.hardening",
+    "mask": "hauberk.api.masking",
     "report": "hauberk.api.reporting",
     "scan": "hauberk.api.scanning",
     "seal": "hauberk.api.sealing",
+    "unseal": "hauberk.api.unsealing",
     "verify": "hauberk.api.verifying",
+    "watch": "hauberk.api.watching",
     "Finding": "hauberk.core.evidence",
     "Measurement": "hauberk.core.evidence",
     "Skipped": "hauberk.core.evidence",

@@ -59,6 +59,10 @@ class SecretKey:
             raise UsageError(f"the environment variable {name} is not set", fix="set it to the text of a key file")
         return cls(_secret(os.environ[name].encode(), f"${name}"), "environment")
 
+    def derived(self, use: str) -> bytes:
+        """Derive a key for another use: 32 bytes from which this one cannot be told."""
+        return HKDF(hashes.SHA256(), KEY_BYTES, salt=None, info=f"hauberk key: {use}".encode()).derive(self._secret)
+
     def wrap(self, key: bytes, fixed: Fixed) -> Wrap:
         """Lock a file's key."""
         nonce = os.urandom(NONCE_BYTES)

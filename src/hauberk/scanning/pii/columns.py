@@ -93,6 +93,14 @@ class PersonalColumns:
         kept = self._columns.get(column, _Column())
         return frozenset(kind for kind, sure in kept.tallies if sure == ALONE and _is_chance(kept, kind))
 
+    def holds_names(self, column: str) -> bool:
+        """Say whether all of a column are names: it is called so, and some of its values are known ones."""
+        kept = self._columns.get(column)
+        if kept is None or not self._with_names or not names_a_person(column):
+            return False
+        known = sum(tally.rows for (kind, _), tally in kept.tallies.items() if kind == INDEX[NAME.name])
+        return known > 0 and known >= _NAMES_SHARE * kept.values
+
     def _judged(self, name: str, column: _Column) -> list[Sightings]:
         """Join the tallies of a kind: sure ones, and possible ones where the column says so."""
         joint: dict[int, _Tally] = {}
@@ -106,19 +114,13 @@ class PersonalColumns:
             one.rows += tally.rows
             one.first = sorted({*one.first, *tally.first})[:FIRST]
             one.certain |= KINDS[shown].chance <= 0.1
-        if self._with_names and names_a_person(name) and column.values:
-            self._whole_column_of_names(joint, column)
+        if self.holds_names(name):
+            joint.setdefault(INDEX[NAME.name], _Tally()).rows = column.values
         rows = [
             Sightings(KINDS[kind].name, Rows(count=tally.rows, first=tuple(tally.first)), tally.certain)
             for kind, tally in joint.items()
         ]
         return [one for one in rows if one.rows]
-
-    def _whole_column_of_names(self, joint: dict[int, _Tally], column: _Column) -> None:
-        """Where the column is called a name and some of its values are known ones, all of its values are names."""
-        tally = joint.get(INDEX[NAME.name])
-        if tally is not None and tally.rows >= _NAMES_SHARE * column.values:
-            tally.rows = column.values
 
 
 def joined(texts: Sequence[str | None]) -> tuple[bytes, Ints]:

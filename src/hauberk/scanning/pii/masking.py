@@ -14,6 +14,7 @@ import numpy as np
 from hauberk.scanning.pii.columns import PersonalColumns, joined
 from hauberk.scanning.pii.engine import KINDS, POSSIBLE, Found, search
 from hauberk.scanning.pii.kinds import Kind
+from hauberk.scanning.pii.names import NAME
 
 Manner: TypeAlias = Literal["redact", "mask", "pseudonym"]
 """redact: [CARD]. mask: all but the last four digits or letters become *. pseudonym: the same value gives the same
@@ -51,6 +52,9 @@ class Masker:
         """Replace what is found in a batch of a column. seen: what the whole column showed, if it was looked at."""
         if not texts:
             return Masked([], 0)
+        if seen is not None and seen.holds_names(column):
+            whole = [self._replaced(NAME, text) if text else text for text in texts]
+            return Masked(whole, sum(1 for text in texts if text))
         raw, _ = joined(texts)
         found = search(raw, column, with_names=True)
         kept = found.sure > POSSIBLE
