@@ -100,13 +100,15 @@ def art(kind: str) -> Fit:
     """Train by one of ART's trainers for as many epochs as fit."""
 
     def fit(model: nn.Module, x: torch.Tensor, y: torch.Tensor, seconds: float, seed: int) -> nn.Module:
+        start = time.process_time()
         torch.manual_seed(seed)
         np.random.seed(seed)
         probe = net()
+        _art_epochs(kind, probe, x[: 2 * BATCH], y[: 2 * BATCH], 1)  # imports and first calls are not its speed
         begun = time.process_time()
         _art_epochs(kind, probe, x, y, 1)
         epochs = max(1, round(seconds / (time.process_time() - begun)))
-        skipped[0] = time.process_time() - begun
+        skipped[0] = time.process_time() - start
         _art_epochs(kind, model, x, y, epochs)
         return model
 
@@ -144,10 +146,22 @@ def _art_epochs(kind: str, model: nn.Module, x: torch.Tensor, y: torch.Tensor, e
     trainers[kind]().fit(x.numpy(), one_hot, batch_size=BATCH, nb_epochs=epochs)
 
 
+class _Whole(nn.Module):
+    """ART's trainers take the first output of a Sequential for its answer, which is its first layer's."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return cast(torch.Tensor, self.inner(x))
+
+
 def _wrapped(model: nn.Module, kind: str) -> object:
     """ART's estimator; its fast trainer sets learning rates up to 0.21, which are those of SGD."""
     from art.estimators.classification import PyTorchClassifier
 
+    model = _Whole(model)
     rate = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
     optimizer = rate if kind == "fast" else torch.optim.Adam(model.parameters(), lr=1e-3)
     return PyTorchClassifier(
@@ -241,7 +255,14 @@ ENTRANTS: dict[str, Fit] = {
 def quality(x: torch.Tensor, y: torch.Tensor, budget: float, seeds: int, samples: int) -> list[dict[str, object]]:
     """Train each for the same time and examine what came out."""
     spec = DatasetSpec(
-        name="mnist5k", layout="chw", shape=(1, 28, 28), classes=tuple("0123456789"), digest="", bounds=(0.0, 1.0)
+        name="mnist5k",
+        layout="chw",
+        shape=(1, 28, 28),
+        classes=tuple("0123456789"),
+        digest="",
+        bounds=(0.0, 1.0),
+        train=0,
+        test=samples,
     )
     split = Split(x[TRAIN : TRAIN + samples].numpy(), y[TRAIN : TRAIN + samples].numpy())
     data = Data(Split(x[:0].numpy(), y[:0].numpy()), split, spec)

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from hauberk.api import harden_checkpoints, harden_recipes
+from hauberk.api import harden_recipes
 from hauberk.api.harden_checkpoints import CheckpointFile
 from hauberk.api.harden_recipes import choose, resolve, seconds, training_settings
 from hauberk.api.harden_strength import gradients
@@ -92,7 +92,6 @@ def test_without_a_name_a_recipe_is_chosen_and_says_why(folder, clock) -> None:
 
 
 def test_an_interrupted_run_keeps_the_best_and_resumes_to_the_same_weights(folder, clock, monkeypatch) -> None:
-    monkeypatch.setattr(harden_checkpoints, "EVERY", 0.0)
     monkeypatch.setattr(CheckpointFile.__init__, "__kwdefaults__", {"every": 0.0})
     kind, settings = "adversarial_training", {"epochs": 4, "steps": 1, "patience": 0}
     whole = load_file(harden(folder, defense=kind, settings=settings, samples=5, clock=clock).weights)
@@ -151,7 +150,7 @@ def test_the_model_itself_is_never_written(folder) -> None:
 
 def test_recipes_follow_budget_and_threat(monkeypatch) -> None:
     target, data = small()
-    for epochs, name in ((50, "trades"), (6, "adversarial_training"), (1, "fast_adversarial_training")):
+    for epochs, name in ((50, "trades"), (6, "free_adversarial_training"), (1, "free_adversarial_training")):
         monkeypatch.setattr(harden_recipes, "_affordable", lambda *_, epochs=epochs: epochs)
         recipe = choose(target, data, LINF, 60.0)
         assert recipe.defense == f"training.{name}"

@@ -14,8 +14,8 @@ from hauberk.core.plugins import Settings, catalog
 from hauberk.core.protocols import Modular, Split, Target, powers
 from hauberk.core.threat import Threat
 
-MANY, SOME = 12.0, 4.0
-"""Epochs a budget must pay for: of TRADES; of adversarial training with fewer steps."""
+MANY = 40.0
+"""Epochs of PGD-7 a budget must pay for before TRADES is worth more than what makes more of each gradient."""
 _PROBE = 64
 """Inputs of the probe that tells what a step costs."""
 
@@ -65,10 +65,10 @@ def choose(target: Target, data: Split, threat: Threat, budget: float) -> Recipe
     epochs = _affordable(target, data, budget)
     if epochs >= MANY:
         return Recipe("training.trades", {}, f"the budget pays for about {epochs:.0f} epochs, enough for TRADES")
-    if epochs >= SOME:
-        return Recipe(plain, {}, f"the budget pays for about {epochs:.0f} epochs of PGD-7")
-    why = f"the budget pays for about {epochs:.1f} epochs of PGD-7: one gradient an input makes more of it"
-    return Recipe("training.fast_adversarial_training", {}, why)
+    why = (
+        f"the budget pays for about {epochs:.2g} epochs of PGD-7: one gradient for weights and inputs makes more of it"
+    )
+    return Recipe("training.free_adversarial_training", {}, why)
 
 
 def training_settings(name: str, settings: Settings, budget: float) -> dict[str, Scalar]:

@@ -71,26 +71,11 @@ def harden(
     for entry in evaluate(target):
         before.append(entry)
         yield _before(entry)
-    rng = torch.Generator().manual_seed(seed)
+    rng, task = torch.Generator().manual_seed(seed), Task(target, data.train, threat, attack)
     try:
-        if isinstance(defense, Teaching):
-            task = Task(target, data.train, threat, attack)
-            trained = train(defense, task, rng, progress=progress, keeper=keeper)
-            hardened = trained.target
-            yield from of_log(trained.log, hardened.spec.name, subject, threat, provenance)
-        elif isinstance(defense, PrivateDefense):
-            wallet = purse or NoPurse(provenance, target.spec.name)
-            hardened = yield from spend(defense, target, data.train, rng, wallet, progress or Silent())
-        else:
-            hardened = defense.apply(target, data.train, threat, rng, attack=attack, progress=progress or Silent())
+        hardened = yield from _applied(defense, task, rng, provenance, subject, progress or Silent(), keeper, purse)
     except MeasurementError as error:
-        yield Skipped(
-            subject=subject,
-            reason=f"{error.where}: {error.what}" if error.where else error.what,
-            provenance=provenance,
-            kind="power" if isinstance(error, MissingPower) else "error",
-            fix=error.fix,
-        )
+        yield _failed(error, subject, provenance)
         return None
     for entry in evaluate(hardened):
         after.append(entry)
@@ -99,6 +84,37 @@ def harden(
         yield _change(old, new, provenance, strength)
     yield from costs(target, hardened, data.train, provenance)
     return hardened
+
+
+def _applied(
+    defense: Defense,
+    task: Task,
+    rng: torch.Generator,
+    provenance: Provenance,
+    subject: str,
+    progress: Progress,
+    keeper: Keeper | None,
+    purse: Purse | None,
+) -> Generator[Entry, None, Target]:
+    """Harden, by the driver of its kind; yields what is to be said of how."""
+    if isinstance(defense, Teaching):
+        trained = train(defense, task, rng, progress=progress, keeper=keeper)
+        yield from of_log(trained.log, trained.target.spec.name, subject, task.threat, provenance)
+        return trained.target
+    if isinstance(defense, PrivateDefense):
+        wallet = purse or NoPurse(provenance, task.target.spec.name)
+        return (yield from spend(defense, task.target, task.data, rng, wallet, progress))
+    return defense.apply(task.target, task.data, task.threat, rng, attack=task.attack, progress=progress)
+
+
+def _failed(error: MeasurementError, subject: str, provenance: Provenance) -> Skipped:
+    return Skipped(
+        subject=subject,
+        reason=f"{error.where}: {error.what}" if error.where else error.what,
+        provenance=provenance,
+        kind="power" if isinstance(error, MissingPower) else "error",
+        fix=error.fix,
+    )
 
 
 def weights(target: Modular, names: Collection[str] = ()) -> bytes:

@@ -46,7 +46,7 @@ def of_log(log: Log, name: str, subject: str, threat: Threat, provenance: Proven
         used = log.seconds / log.budget
         yield number("training_budget_used", name, used, "share", provenance, f"of {log.budget:g} s; {_course(log)}")
     for note in (*log.notes, *(f"training went back to its last good state at {row}" for row in log.rollbacks)):
-        yield Skipped(subject=subject, reason=note, provenance=provenance, kind="limit")
+        yield Skipped(subject=subject, reason=note, provenance=provenance)  # of the course, not of what was measured
 
 
 def number(name: str, subject: str, value: float, unit: str, provenance: Provenance, note: str = "") -> Measurement:
