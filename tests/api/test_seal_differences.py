@@ -111,6 +111,29 @@ def test_a_broken_table_is_sealed_as_a_file_and_a_note_says_so(tmp_path):
     assert not (folder / "model.rows").exists()
 
 
+def test_a_file_of_the_owners_is_never_taken_for_the_list_of_rows(tmp_path):
+    folder = tmp_path / "d"
+    folder.mkdir()
+    (folder / "model.rows").write_text("mine")
+    (folder / "a.csv").write_text("a\n1\n")
+    with pytest.raises(UsageError, match="no list of rows"):
+        seal(folder)
+    seal(folder, rows=False)
+    assert (folder / "model.rows").read_text() == "mine"
+    assert verify(folder, Trust(unsigned=True)).status == "met"
+
+
+def test_an_older_seals_rows_go_with_it(tmp_path):
+    folder = tmp_path / "d"
+    folder.mkdir()
+    (folder / "a.csv").write_text("a\n1\n")
+    seal(folder)
+    assert (folder / "model.rows").exists()
+    seal(folder, rows=False)
+    assert not (folder / "model.rows").exists()
+    assert verify(folder, Trust(unsigned=True)).status == "met"
+
+
 def test_no_rows_where_nobody_asks_for_them(tmp_path):
     (tmp_path / "a.csv").write_text("a\n1\n")
     seal(tmp_path / "a.csv", rows=False)

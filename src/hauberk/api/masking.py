@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -14,6 +15,10 @@ from hauberk.core.progress import Silent
 from hauberk.core.protocols import Progress
 from hauberk.crypto.key_sources import source
 from hauberk.crypto.key_wrapping import SecretKey
+
+if TYPE_CHECKING:
+    from hauberk.scanning.pii.columns import PersonalColumns
+    from hauberk.scanning.pii.masking import Manner, Masker
 
 _SILENT = Silent()
 
@@ -58,15 +63,28 @@ def mask(
         raise UsageError("no such file", where=str(path))
     if os.path.lexists(target):
         raise UsageError("there is a file of that name", where=str(output), fix="name another")
+    if manner not in ("redact", "mask", "pseudonym"):
+        raise UsageError(f'no manner "{manner}"', fix="redact, mask or pseudonym")
+    secret = _secret(key, manner)
     try:
         from hauberk.scanning.pii.columns import PersonalColumns
         from hauberk.scanning.pii.masking import Masker
     except ModuleNotFoundError as error:
         raise MissingExtra(str(error.name), "data") from error
-    if manner not in ("redact", "mask", "pseudonym"):
-        raise UsageError(f'no manner "{manner}"', fix="redact, mask or pseudonym")
-    masker = Masker(manner, _secret(key, manner), keep_format=keep_format)  # type: ignore[arg-type]
-    copier, seen = copier_of(given), PersonalColumns()
+    seen = PersonalColumns()
+    masker = Masker(cast("Manner", manner), secret, keep_format=keep_format)
+    replaced = _written(given, target, masker, seen, progress)
+    rows = [
+        MaskedColumn(column=name, kind=one.kind, rows=one.rows.count)
+        for name, found in seen.seen().items()
+        for one in found
+    ]
+    return MaskedFile(path=target, replaced=replaced, columns=tuple(rows))
+
+
+def _written(given: Path, target: Path, masker: Masker, seen: PersonalColumns, progress: Progress) -> int:
+    """Read twice and write once, whole or not at all; → how many values were replaced."""
+    copier = copier_of(given)
     partial = target.with_name(f".{target.name}.{secrets.token_hex(6)}.new")
     replaced = 0
 
@@ -88,17 +106,12 @@ def mask(
             step.advance()
         partial.replace(target)
     except UnicodeDecodeError as error:
-        raise DataError("is not UTF-8", where=str(path), fix="save it as UTF-8") from error
+        raise DataError("is not UTF-8", where=str(given), fix="save it as UTF-8") from error
     except OSError as error:
-        raise UsageError(f"cannot be written: {error.strerror or error}", where=str(output)) from error
+        raise UsageError(f"cannot be written: {error.strerror or error}", where=str(target)) from error
     finally:
         partial.unlink(missing_ok=True)
-    rows = [
-        MaskedColumn(column=name, kind=one.kind, rows=one.rows.count)
-        for name, found in seen.seen().items()
-        for one in found
-    ]
-    return MaskedFile(path=target, replaced=replaced, columns=tuple(rows))
+    return replaced
 
 
 def _secret(key: str, manner: str) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,8 +19,8 @@ from hauberk.sealing.anchors import BadSignature, KeyAnchor, attest, sign
 from hauberk.sealing.bundle import Bundle, decode, encode
 from hauberk.sealing.faults import Fault, Malformed, shown
 from hauberk.sealing.places import bundle_bytes, provenance_file, rooted, seal_file, seals_beside
+from hauberk.sealing.row_blocks import Rows, is_rows_file, rows_file
 from hauberk.sealing.row_blocks import encode as encode_rows
-from hauberk.sealing.row_blocks import rows_file
 from hauberk.sealing.sealing import make
 from hauberk.sealing.statement import encode as encode_statement
 from hauberk.sealing.table_rows import SUFFIXES
@@ -73,9 +73,8 @@ def seal(
 
     key: a private key in PEM; without one nobody signs. chain: certificates of the key, the signer's own first. output:
     instead of `beside`. ignore: paths not covered, which the seal says. git: cover .git and its companions too. rows:
-    digest the rows of tables too (CSV, JSON Lines, Parquet, npz): blocks of them stand in the seal, each row in a file
-    beside it, so that `verify` and `diff` name rows. origin: also write a provenance statement, signed likewise.
-    Raises UsageError, and SealingFailed that names every file which cannot be sealed.
+    digest the rows of tables too (CSV, JSON Lines, Parquet, npz), so that `verify` and `diff` name rows. origin: also
+    write a provenance statement, signed likewise. Raises UsageError, and SealingFailed that names what cannot be sealed.
 
     Example:
         >>> hauberk.seal("models/fraud", key="release.pem")  # doctest: +SKIP
@@ -100,15 +99,11 @@ def seal(
     if made.manifest is None:
         raise _failed(made.faults, root)
     manifest = made.manifest
-    payload = encode_statement(manifest)
     if origin is not None and statement is not None and signer is not None:
         vouched = provenance.encode(manifest.subject, origin, now)
         write_whole(statement, encode(sign(vouched, signer, certified)))
-    if made.tables:
-        write_whole(rows_file(target), encode_rows(made.tables))
-    else:
-        rows_file(target).unlink(missing_ok=True)
-    write_whole(target, encode(sign(payload, signer, certified) if signer else Bundle(payload=payload, signature=None)))
+    _write_rows(rows_file(target), made.tables)
+    write_whole(target, _signed(encode_statement(manifest), signer, certified))
     return Sealed(
         path=target,
         sealed=root,
@@ -118,6 +113,11 @@ def seal(
         provenance=statement,
         notes=tuple(shown(note) for note in made.notes),
     )
+
+
+def _signed(payload: bytes, signer: keys.Signer | None, certified: tuple[bytes, ...]) -> bytes:
+    """Put a statement into a bundle, signed where somebody signs."""
+    return encode(sign(payload, signer, certified) if signer else Bundle(payload=payload, signature=None))
 
 
 def _signer(
@@ -153,7 +153,22 @@ def _beside(root: Path, target: Path, statement: Path | None, *, rows: bool) -> 
     """List what is written beside a seal, which it cannot cover: provenance, and rows where there is a table."""
     found = [statement] if statement else []
     tables = rows and any(path.suffix.lower() in SUFFIXES for path in (root.rglob("*") if root.is_dir() else [root]))
-    return [*found, rows_file(target)] if tables else found
+    return [*found, rows_file(target)] if tables or is_rows_file(rows_file(target)) else found
+
+
+def _write_rows(path: Path, tables: Mapping[str, Rows]) -> None:
+    """Write the digests of rows, or take an older seal's away; a file of that name that is none is never touched."""
+    ours = is_rows_file(path)
+    if tables and os.path.lexists(path) and not ours:
+        raise UsageError(
+            "there is a file of that name, and it is no list of rows",
+            where=str(path),
+            fix="rename it, or say --no-rows",
+        )
+    if tables:
+        write_whole(path, encode_rows(tables))
+    elif ours:
+        path.unlink()
 
 
 def _failed(faults: Sequence[Fault], root: Path) -> SealingFailed:

@@ -19,6 +19,7 @@ def command() -> None:
     hauberk data repair train.csv --label y -o clean.csv
     hauberk data undo clean.csv -o train-again.csv
     hauberk data drift january.csv february.csv
+    hauberk data mask people.csv -o masked.csv
     """
 
 
@@ -153,3 +154,33 @@ def undo_command(repaired: str, output: str, changes: str, quiet: bool) -> None:
     rows = undo(repaired, output, changes=changes)
     if not quiet:
         click.echo(f"wrote {output}: {rows:,} rows, as they were")
+
+
+@command.command("mask")
+@click.argument("source", type=click.Path())
+@click.option("--output", "-o", required=True, type=click.Path(dir_okay=False), help="The new file.")
+@click.option(
+    "--manner",
+    type=click.Choice(["redact", "mask", "pseudonym"]),
+    default="redact",
+    show_default=True,
+    help="[CARD]; all but the last four; or a keyed token, the same for the same value.",
+)
+@click.option("--key", metavar="KEY", default="", help="file:PATH or env:NAME, for pseudonyms.")
+@click.option("--keep-format", is_flag=True, help="Pseudonyms with digits and letters where the value had them.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress, no talk.")
+def mask_command(source: str, output: str, manner: str, key: str, keep_format: bool, quiet: bool) -> None:
+    """Write SOURCE (CSV, JSON Lines, Parquet, text) anew without the personal data that is found in it.
+
+    What was not recognised is still there: audit the new file too. No value is printed or kept.
+    """
+    from hauberk.api.masking import mask
+    from hauberk.cli.progress import progress
+
+    with progress(quiet=quiet) as bars:
+        done = mask(source, output, manner=manner, key=key, keep_format=keep_format, progress=bars)
+    if quiet:
+        return
+    for one in done.columns:
+        click.echo(f"{one.rows:>8,} rows of {one.column}: {one.kind}")
+    click.echo(f"wrote {output}: {done.replaced:,} values replaced")

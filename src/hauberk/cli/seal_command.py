@@ -138,9 +138,25 @@ def command(
         return _diff(diff, path, form)
     if bool(key) == unsigned:
         raise click.UsageError("give --key FILE (hauberk seal --new-key makes one), or --unsigned")
+    asked = {"ignore": ignore, "git": git, "links": links, "expires": _moment(expires), "rows": not no_rows}
+    return _seal(path, key, certificate, output, asked, about, form, quiet=quiet)
+
+
+def _seal(
+    path: str,
+    key: str,
+    certificate: tuple[str, ...],
+    output: str,
+    asked: dict[str, Any],
+    about: About | None,
+    form: str,
+    *,
+    quiet: bool,
+) -> int:
     from hauberk.api.sealing import seal
     from hauberk.cli.progress import progress
 
+    origin = _origin(Path(path), about)
     with progress(quiet=quiet) as bars:
         done = seal(
             path,
@@ -148,13 +164,9 @@ def command(
             passphrase=_passphrase(key),
             chain=certificate,
             output=output,
-            ignore=ignore,
-            git=git,
-            links=links,
-            expires=_moment(expires),
-            rows=not no_rows,
-            origin=_origin(Path(path), about),
+            origin=origin,
             progress=bars,
+            **asked,
         )
     _show(done, form, quiet=quiet)
     return 0

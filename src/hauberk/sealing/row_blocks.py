@@ -122,6 +122,15 @@ def rows_file(seal: Path) -> Path:
     return seal.with_suffix(".rows")
 
 
+def is_rows_file(path: Path) -> bool:
+    """Say whether there is a list of row digests at a path."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_MAGIC)) == _MAGIC
+    except OSError:
+        return False
+
+
 def digested(rows: Iterable[bytes | memoryview]) -> bytes:
     """Digest rows, one after the other."""
     return b"".join([blake3(row).digest(DIGEST_BYTES) for row in rows])
