@@ -43,8 +43,8 @@ SAMPLES = {
 
 def found(data: bytes, *spans: tuple[int, int]) -> list[str]:
     facts = payloads(io.BytesIO(data), len(data), spans or [(0, len(data))])
-    assert all(fact.place.offset is not None and fact.place.offset < len(data) for fact in facts)
-    return [fact.value for fact in facts]
+    assert all((fact.place.offset or 0) < len(data) for fact in facts)
+    return [fact.value for fact in facts if fact.kind == "payload"]
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
@@ -93,3 +93,37 @@ def test_a_large_file_is_not_read_whole() -> None:
     stream = Counting(bytes(64 << 20))
     payloads(stream, 64 << 20, [(0, 64 << 20)])
     assert stream.taken < 8 << 20
+
+
+def test_every_byte_is_searched_for_programs_where_digests_are_asked_for(elf: bytes, tmp_path) -> None:
+    import json
+
+    from hauberk.core.evidence import Finding
+    from hauberk.scanning.kit import tools
+    from hauberk.scanning.reading import scan_file
+    from hauberk.scanning.tree import Listed
+
+    size = WHOLE * 2
+    header = json.dumps({"w": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}).encode()
+    data = bytearray(random.Random(3).randbytes(1 << 16) * (size >> 16))
+    stub = pe()[:64] + b"\x0e\x1f\xba\x0e\0\xb4\x09\xcd\x21\xb8\x01L\xcd\x21This program cannot be run in DOS mode"
+    dos = stub.ljust(128, b"\0") + pe()[128:]
+    places = {"an ELF program": (1 << 18) * 7 - 8 - len(header) - 8, "a Windows program": size - 99_999}
+    for title, program in (("an ELF program", elf), ("a Windows program", dos)):
+        data[places[title] : places[title] + len(program)] = program
+    (tmp_path / "m.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + data)
+    listed = Listed(tmp_path / "m.safetensors", "m.safetensors")
+
+    def payloads_of(digests: bool) -> dict[str, int | None]:
+        found = scan_file(listed, tools(), digests=digests).entries
+        rows = [one for one in found if isinstance(one, Finding) and one.rule == "model.embedded_payload"]
+        return {one.message.removeprefix("its weights hold "): one.location.offset for one in rows}
+
+    assert payloads_of(digests=False) == {}
+    assert payloads_of(digests=True) == {title: 8 + len(header) + place for title, place in places.items()}
+
+
+def test_an_address_among_weights() -> None:
+    rng = random.Random(5)
+    assert found(rng.randbytes(5000) + b"https://evil.example.org/stage2?x=1" + rng.randbytes(500)) == ["an address"]
+    assert found(b"https:// http://www. ://localhost https://x" * 20) == []

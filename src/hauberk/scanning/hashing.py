@@ -1,4 +1,4 @@
-"""Digests of a file, made beside its reading so that its bytes come from the disk once."""
+"""Digests of a file, made beside its reading so that its bytes come from the disk once; and programs inside it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ from hauberk.scanning.blobs import FileBlob
 
 _CHUNK, _BUFFERS = 1 << 18, 8
 """Bytes of a buffer, small enough for a core's cache; and how many go round."""
+_SEARCHED = 8 << 20
+"""Smaller files are searched whole by their readers."""
+_MARKS = ((b"\x7fELF\x02\x01\x01" + bytes(9), 0), (b"This program cannot be run in DOS mode", 78))
+"""Long texts that programs hold, which are found at the speed of memory, and how far before them a program begins."""
+_LONGEST = max(len(mark) for mark, _ in _MARKS)
+_TOLD = 20
 
 
 class Hashing:
@@ -21,12 +27,13 @@ class Hashing:
         self._blob = blob
         self._values: tuple[str, ...] = ()
         self._fault: OSError | None = None
+        self._marks = _Marks() if blob.size > _SEARCHED else None
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
     def _work(self) -> None:
         try:
-            self._values = _both(self._blob)
+            self._values = _both(self._blob, self._marks)
         except OSError as error:
             self._fault = error
 
@@ -37,18 +44,47 @@ class Hashing:
             raise self._fault
         return self._values
 
+    def programs(self) -> tuple[int, ...]:
+        """Wait, and return where in a large file programs may begin, a bounded number: to be looked at closely."""
+        self._thread.join()
+        return tuple(self._marks.places) if self._marks else ()
 
-def _both(blob: FileBlob) -> tuple[str, ...]:
+
+class _Marks:
+    """A search for marks in a file that comes in pieces."""
+
+    def __init__(self) -> None:
+        self.places: list[int] = []
+        self._seen, self._before = 0, b""
+
+    def look(self, buffer: bytearray, count: int) -> None:
+        """Search the first bytes of a buffer, and the seam to what came before."""
+        seam = self._before + bytes(buffer[: min(count, _LONGEST)])
+        for mark, back in _MARKS:
+            self._note(seam, len(seam), mark, self._seen - len(self._before) - back)
+            self._note(buffer, count, mark, self._seen - back)
+        self._seen += count
+        self._before = bytes(buffer[max(0, count - _LONGEST) : count])
+
+    def _note(self, data: bytes | bytearray, count: int, mark: bytes, base: int) -> None:
+        place = data.find(mark, 0, count)
+        while place >= 0 and len(self.places) < _TOLD:
+            if base + place >= 0 and base + place not in self.places:
+                self.places.append(base + place)
+            place = data.find(mark, place + 1, count)
+
+
+def _both(blob: FileBlob, marks: _Marks | None = None) -> tuple[str, ...]:
     """Read once, hash twice: BLAKE3 here, SHA-256 in a second thread, buffers going round between them."""
-    empty: SimpleQueue[memoryview] = SimpleQueue()
-    filled: SimpleQueue[tuple[memoryview, int] | None] = SimpleQueue()
+    empty: SimpleQueue[bytearray] = SimpleQueue()
+    filled: SimpleQueue[tuple[bytearray, int] | None] = SimpleQueue()
     for _ in range(_BUFFERS):
-        empty.put(memoryview(bytearray(_CHUNK)))
+        empty.put(bytearray(_CHUNK))
     tree, chain = blake3(), hashlib.sha256()
 
     def follow() -> None:
         while (part := filled.get()) is not None:
-            chain.update(part[0][: part[1]])
+            chain.update(memoryview(part[0])[: part[1]])
             empty.put(part[0])
 
     behind = threading.Thread(target=follow, daemon=True)
@@ -57,8 +93,10 @@ def _both(blob: FileBlob) -> tuple[str, ...]:
     try:
         with blob.open() as stream:
             while count := stream.readinto(buffer := empty.get()):  # type: ignore[attr-defined]
-                tree.update(buffer[:count])
                 filled.put((buffer, count))
+                tree.update(memoryview(buffer)[:count])
+                if marks is not None:
+                    marks.look(buffer, count)
                 seen += count
     finally:
         filled.put(None)

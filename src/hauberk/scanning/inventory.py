@@ -9,7 +9,6 @@ from urllib.parse import quote
 from hauberk.core.evidence import Digest, Setting
 from hauberk.core.inventory import Component, Kind
 from hauberk.scanning.artifact import Artifact, Requirement
-from hauberk.scanning.licences import spdx
 
 MODEL_SUFFIXES = frozenset(
     """.pt .pth .ckpt .safetensors .onnx .gguf .ggml .h5 .hdf5 .keras .pb .tflite .pkl .pickle .joblib .skops .mlmodel
@@ -130,6 +129,10 @@ def _described(artifact: Artifact) -> Iterator[Component]:
 
 def _licences(artifact: Artifact) -> tuple[str, ...]:
     """Return the licences a file declares; a classifier counts only where nothing better is said."""
+    if not any(note.name.startswith("licence") for note in artifact.notes):
+        return ()
+    from hauberk.scanning.licences import spdx  # only files that name a licence need the table
+
     said = [spdx(note.text) for note in artifact.notes if note.name == "licence" and note.text.lower() != "other"]
     named = [spdx(note.text) for note in artifact.notes if note.name == "licence name"]
     classified = [spdx(note.text) for note in artifact.notes if note.name == "licence classifier"]

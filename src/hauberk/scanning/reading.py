@@ -90,6 +90,8 @@ def scan_file(
     hashing = Hashing(blob) if digests else None
     reading = _Reading(kit, limits, stamp)
     artifacts = tuple(with_neighbours(artifact, listed.file) for artifact in reading.read(blob, 0))
+    if hashing is not None:
+        artifacts = tuple(_with_programs(artifact, blob, hashing) for artifact in artifacts)
     found: list[Seen] = [*reading.skipped]
     if listed.known is not None:
         from hauberk.scanning.python_modules import knowing
@@ -115,6 +117,20 @@ def scan_file(
         declares,
         any(depends_on_neighbours(artifact) for artifact in artifacts),
     )
+
+
+def _with_programs(artifact: Artifact, blob: FileBlob, hashing: Hashing) -> Artifact:
+    """Add the programs among weights that only reading every byte finds; it is read for the digests anyway."""
+    if not any(fact.kind == "weights-spans" for fact in artifact.references):
+        return artifact
+    from hauberk.scanning.payloads import among_weights
+
+    try:
+        with blob.open() as stream:
+            found = tuple(among_weights(stream, hashing.programs(), artifact.references))
+    except OSError:
+        return artifact
+    return msgspec.structs.replace(artifact, references=(*artifact.references, *found)) if found else artifact
 
 
 def proposed_edits(blob: FileBlob, kit: Tools, limits: Limits) -> Iterator[Edit]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 from hauberk.scanning.secret_checks import (
@@ -22,6 +23,11 @@ _END = r"(?![A-Za-z0-9_-])"
 _UUID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
 
 
+@cache
+def _compiled(expression: str) -> re.Pattern[str]:
+    return re.compile(expression)
+
+
 class Pattern(NamedTuple):
     """A kind of secret. marks: literals one of which is in it, at most `lead` characters after where the match begins.
 
@@ -34,12 +40,17 @@ class Pattern(NamedTuple):
     name: str
     family: str
     marks: tuple[str, ...]
-    regex: re.Pattern[str]
+    expression: str
     lead: int = 0
     entropy: float = 3.0
     check: Callable[[str], bool] | None = None
     must: Callable[[str], bool] | None = None
     any_case: bool = False
+
+    @property
+    def regex(self) -> re.Pattern[str]:
+        """The expression, compiled when the first of its marks is met: most texts have none of the hundred."""
+        return _compiled(self.expression)
 
 
 def _is(
@@ -53,14 +64,14 @@ def _is(
     lead: int = 0,
 ) -> Pattern:
     """Make a pattern for a secret that stands alone as a word and, without a lead, begins with one of its marks."""
-    return Pattern(name, family, tuple(marks.split()), re.compile(f"{_WORD}({body}){_END}"), lead, entropy, check, must)
+    return Pattern(name, family, tuple(marks.split()), f"{_WORD}({body}){_END}", lead, entropy, check, must)
 
 
 def _near(name: str, family: str, marks: str, value: str, entropy: float = 3.0) -> Pattern:
     """Make a pattern for a value without a prefix: it counts only where the provider's name stands before it."""
     words = marks.split()
     regex = rf"(?i:{'|'.join(words)})[\w .\-\[\]\"'(]{{0,40}}?[=:,(]\s*[\"']?{_WORD}({value}){_END}"
-    return Pattern(name, family, tuple(words), re.compile(regex), 0, entropy, any_case=True)
+    return Pattern(name, family, tuple(words), regex, 0, entropy, any_case=True)
 
 
 def _raw(
@@ -73,7 +84,7 @@ def _raw(
     lead: int = 0,
 ) -> Pattern:
     """Make a pattern that says itself where it begins and ends; its first group is the secret."""
-    return Pattern(name, family, tuple(marks.split("|")), re.compile(regex), lead, entropy, None, must)
+    return Pattern(name, family, tuple(marks.split("|")), regex, lead, entropy, None, must)
 
 
 _MODEL = "model_provider"

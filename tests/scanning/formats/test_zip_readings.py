@@ -240,3 +240,29 @@ def test_two_archives_in_one_pickle_are_two_archives(scan_bytes, evil: bytes) ->
     assert scan_bytes("m.pkl", pickle.dumps(made)).loud == []
     behind = pickle.dumps(made)[:-1] + b"0" + evil
     assert scan_bytes("m.pkl", behind).of("model.pickle_call")
+
+
+def test_a_program_deep_inside_raw_weights(scan_bytes) -> None:
+    elf = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHI", 2, 62, 1) + bytes(40)
+    noise = b"\x11\x91\x3c\xbd" * 20_000
+
+    def torch_zip(weights: bytes) -> bytes:
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as archive:
+            archive.writestr("a/data.pkl", b"\x80\x02N.")
+            archive.writestr("a/version", b"3\n")
+            archive.writestr("a/data/0", noise)
+            archive.writestr("a/data/1", weights)
+        return stream.getvalue()
+
+    assert scan_bytes("m.pt", torch_zip(noise)).findings == []
+    (found,) = scan_bytes("m.pt", torch_zip(noise + elf + noise)).of("model.embedded_payload")
+    assert found.location.offset == torch_zip(noise + elf + noise).index(elf)
+
+
+def test_what_torch_writes_of_itself_is_read_where_it_is_something_else(scan_bytes, evil: bytes) -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("a/data.pkl", b"\x80\x02N.")
+        archive.writestr("a/version", evil)
+    assert scan_bytes("m.pt", stream.getvalue()).severities("model.pickle_call") == {"critical"}

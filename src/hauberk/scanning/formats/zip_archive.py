@@ -11,7 +11,7 @@ from hauberk.core.errors import LimitExceeded
 from hauberk.core.limits import Limits
 from hauberk.scanning.artifact import Artifact, Blob, Descend, Note, Place, Problem, Reference
 from hauberk.scanning.members import below_links, colliding, deceiving_name, repeated, unsafe_name
-from hauberk.scanning.payloads import in_bytes
+from hauberk.scanning.payloads import in_bytes, payloads
 from hauberk.scanning.stretch import Content, first, spent
 from hauberk.scanning.tar_records import BLOCK, checksum_right
 from hauberk.scanning.watch import Watch
@@ -31,6 +31,11 @@ from hauberk.scanning.zip_records import (
 _WEIGHTS = re.compile(r"[^/]+/(data|constants|tensors|\.data|data/weights|data/constants)/(weight_|tensor_)?\d+")
 """Raw tensor bytes of a torch zip: read by offset, never unpickled."""
 _TORCH = re.compile(r"([^/]+/)?(data|constants|attributes)\.pkl|[^/]+/(archive_format|byteorder)")
+_FACT = re.compile(
+    r"[^/]+/(?:version|byteorder|archive_format|archive_version|\.format_version|\.storage_alignment|\.data/serialization_id)"
+)
+_FACT_TEXT = re.compile(rb"(?:\d{0,48}|little|big|pt2)\n?")
+"""What torch writes about the archive itself; a member of such a name with another content is read like any."""
 _CODE = re.compile(r"[^/]+/code/.+\.py")
 _NATIVE = (".so", ".dll", ".dylib", ".pyd", ".cubin")
 _PROGRAMS = (b"\x7fELF", b"MZ\x90\x00")
@@ -87,6 +92,7 @@ class ZipArchive:
                 walk.members()
             except LimitExceeded as error:
                 walk.problems.append(Problem(kind="limit", message=error.what))
+            walk.references.extend(payloads(stream, blob.size, walk.stored, gap=0))
         return Artifact(
             path=blob.path,
             part=blob.part,
@@ -108,6 +114,7 @@ class _Walk:
         self._read: set[tuple[int, int, int, str]] = set()
         self._torch, self._package, self._embedded = False, False, False
         self._links: list[str] = []
+        self.stored: list[tuple[int, int]] = []
         self.problems: list[Problem] = []
         self.references: list[Reference] = []
         self.notes: list[Note] = []
@@ -221,8 +228,11 @@ class _Walk:
                 self._bytes(name, Packed(each, local.data, packed), local)
 
     def _weights(self, record: Record, local: Record) -> None:
-        """Look at the beginning of raw weights: they are large, and nothing loads them but as numbers."""
-        packed = Packed(record, local.data, min(record.packed, _HEAD) if record.method == 0 else record.packed)
+        """Keep where raw weights lie, to be searched; of packed ones look at the beginning."""
+        if record.method == 0:
+            self.stored.append((local.data, local.data + record.packed))
+            return
+        packed = Packed(record, local.data, record.packed)
         head = first(unpack(self._blob, packed, _HEAD, self._watch).content, _HEAD)
         for title, offset in in_bytes(head):
             place = Place(offset=local.data + offset)
@@ -264,7 +274,8 @@ class _Walk:
             self.references.append(Reference(kind=kind, value=name))
         if name.endswith("/") and len(content):
             self.problems.append(Problem(kind="mismatch", message=f"folder {name[:100]!r} has bytes", place=place))
-        if len(content):
+        told = self._torch and _FACT.fullmatch(name) and _FACT_TEXT.fullmatch(first(content, 64))
+        if len(content) and not told:
             self.parts.extend(self._descend(name.rstrip("/"), content))
 
 

@@ -9,14 +9,20 @@ from hauberk.core.card import Card
 from hauberk.core.evidence import Severity
 from hauberk.scanning.artifact import Artifact, Draft
 
-_SCRIPTS = ("Python code", "shell commands", "an HTML script", "a script", "a PHP script")
+_WEIGHTS: dict[str, Severity] = {
+    "Python code": "medium",
+    "shell commands": "medium",
+    "an HTML script": "medium",
+    "an address": "low",
+}
 
 
 class EmbeddedPayload:
     """Report what is hidden among the weights.
 
     What: bytes in a tensor are a program (ELF, PE, Mach-O), an archive, a script or a pickle that names a dangerous
-    module. Magic bytes alone are not enough: the header behind them must hold.
+    module (high), code (medium) or an address (low). Magic bytes alone are not enough: the header behind them must
+    hold. Of large weights the beginnings of tensors and a sample are searched; with --digests every byte, for programs.
     Why: weights are a carrier that nobody looks at; a second stage, a loader with another idea of the file, or a tool
     that unpacks by magic runs what lies there.
     Bad: a tensor that begins with an ELF header. Good: random weights in which the two bytes "MZ" happen to occur.
@@ -36,7 +42,7 @@ class EmbeddedPayload:
         """Yield one draft for each find."""
         for fact in artifact.references:
             if fact.kind == "payload":
-                weight: Severity = "medium" if fact.value in _SCRIPTS[:3] else "high"
+                weight: Severity = _WEIGHTS.get(fact.value, "high")
                 yield Draft(
                     message=f"its weights hold {fact.value}",
                     fix="do not load it; compare its digest with the publisher's",
