@@ -12,6 +12,7 @@ from hauberk.core.card import Card
 from hauberk.core.limits import Limits
 from hauberk.scanning.artifact import Artifact, Blob, Descend, Note, Problem
 from hauberk.scanning.payloads import payloads
+from hauberk.scanning.weight_statistics import Tensor, statistics
 from hauberk.scanning.window import Window
 
 _HEADER = 100_000_000
@@ -51,18 +52,31 @@ class Safetensors:
             header = _header(Window(stream, blob.size), limits)
             begin = 8 + header.length if header.tensors is not None else min(8, blob.size)
             hidden = payloads(stream, blob.size, [(begin, blob.size)])
-        problems = list(header.problems)
-        if header.tensors is not None:
-            problems.extend(_tiling(header.tensors, blob.size - 8 - header.length))
+            problems = list(header.problems)
+            notes = header.notes
+            if header.tensors is not None:
+                problems.extend(_tiling(header.tensors, blob.size - begin))
+                whole = not problems
+                notes += tuple(statistics(stream, _tensors(header.tensors, begin))) if whole else ()
         return Artifact(
             path=blob.path,
             part=blob.part,
             format="safetensors",
             size=blob.size,
             references=hidden,
-            notes=header.notes,
+            notes=notes,
             problems=tuple(problems[:_TOLD]),
         )
+
+
+def _tensors(entries: dict[str, object], begin: int) -> list[Tensor]:
+    """List the tensors of a header that was found whole."""
+    found: list[Tensor] = []
+    for name, entry in entries.items():
+        if isinstance(entry, dict):
+            start, stop = entry["data_offsets"]
+            found.append(Tensor(name, str(entry["dtype"]), tuple(entry["shape"]), begin + start, begin + stop))
+    return found
 
 
 class _Header(NamedTuple):
