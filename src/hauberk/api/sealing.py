@@ -74,7 +74,7 @@ def seal(
     key: a private key in PEM; without one nobody signs. chain: certificates of the key, the signer's own first. output:
     instead of `beside`. ignore: paths not covered, which the seal says. git: cover .git and its companions too. rows:
     digest the rows of tables too (CSV, JSON Lines, Parquet, npz), so that `verify` and `diff` name rows. origin: also
-    write a provenance statement, signed likewise. Raises UsageError, and SealingFailed that names what cannot be sealed.
+    write a provenance statement, signed likewise. Raises UsageError, and SealingFailed naming what cannot be sealed.
 
     Example:
         >>> hauberk.seal("models/fraud", key="release.pem")  # doctest: +SKIP

@@ -144,8 +144,9 @@ def _encrypt(
     file: io.BufferedRandom, plain: io.FileIO, stream: Stream, done: int, size: int, step: Step | None
 ) -> None:
     plain.seek(done * stream.size)
+    out = memoryview(bytearray(stream.size + TAG_BYTES))
     for index, (piece, last) in enumerate(_pieces(plain, stream.size, size, done), done):
-        file.write(stream.encrypt(index, piece, last=last))
+        file.write(out[: stream.encrypt_into(index, piece, out, last=last)])
         if step is not None:
             step.advance(len(piece))
 
