@@ -153,6 +153,11 @@ def test_data_of_a_function_is_a_gap(folder):
     assert "function" in report.skipped[0].reason
 
 
+def test_bundled_data_is_no_function(tmp_path):
+    report = audit("bundled:digits", folder=tmp_path)
+    assert next(one for one in report.measurements if one.name == "data_rows").value == 1797
+
+
 # --- expectations from data
 
 

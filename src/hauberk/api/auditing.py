@@ -112,7 +112,7 @@ def entries(
     personal: Callable[[], Personal] | None = None,
 ) -> Iterator[Evidence]:
     """Yield what an audit of [data] finds; raises UsageError for what the caller can mend."""
-    if is_named(section.source):
+    if is_named(section.source) and not section.source.startswith("bundled:"):
         reason = "the data comes from a function of the project; the audit reads files, folders and databases"
         yield Skipped(subject=section.source, reason=reason, provenance=stamp.of(RECIPE))
         return

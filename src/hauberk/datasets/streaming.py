@@ -76,6 +76,11 @@ class Streamed:
         self._faults = Faults()
         self._digests: Future[dict[Algorithm, str]] | None = None
 
+    def undigested(self) -> Streamed:
+        """Make no digests of its file, where nobody asks for them."""
+        self._file = None
+        return self
+
     def batches(self) -> Iterator[Batch]:
         """Read on; a reader's fault ends the stream and is told."""
         with ThreadPoolExecutor(1) as pool:

@@ -93,20 +93,16 @@ class Seen:
         none = np.zeros(0, np.int64)
         if len(keys) < 2 or bool((keys[1:] > keys[:-1]).all()):
             return Repeated(round(len(keys) / share), none, none, share)
-        series = pl.Series(keys)
-        distinct = series.n_unique()
+        # numpy sorts 64-bit numbers with the processor's vectors: several times quicker than a hash set.
+        ordered = np.sort(keys)
+        same = ordered[1:] == ordered[:-1]
+        distinct = len(keys) - int(same.sum())
         if distinct == len(keys):
             return Repeated(round(distinct / share), none, none, share)
-        again = ~series.is_first_distinct().to_numpy()
-        return Repeated(round(distinct / share), rows[again], rows[_earlier(keys, again)], share)
-
-
-def _earlier(keys: np.ndarray, again: np.ndarray) -> np.ndarray:
-    """Return for each repeat the place of the first of its value."""
-    frame = pl.DataFrame({"key": keys, "place": np.arange(len(keys))})
-    firsts = frame.unique("key", keep="first", maintain_order=False)
-    wanted = pl.DataFrame({"key": keys[again]}).join(firsts, on="key", how="left", maintain_order="left")
-    return wanted["place"].to_numpy()
+        places = np.flatnonzero(np.isin(keys, np.unique(ordered[1:][same])))
+        _, first, group = np.unique(keys[places], return_index=True, return_inverse=True)
+        again = first[group] != np.arange(len(places))
+        return Repeated(round(distinct / share), rows[places[again]], rows[places[first[group[again]]]], share)
 
 
 def groups(found: Repeated) -> tuple[tuple[int, ...], ...]:

@@ -87,11 +87,11 @@ class Expectations:
         """Return every expectation and what broke it."""
         made = []
         for rule, gathered in zip(self._rules or [], self._gathered, strict=True):
-            broken = gathered.rows()
+            broken, estimated = gathered.rows(), False
             if rule.check == "unique" and rule.column in self._seen:
                 found = self._seen[rule.column].result()
                 first = tuple(int(row) for row in sorted(found.repeats.tolist())[: self._most])
-                broken = type(broken)(count=found.total, first=first)
+                broken, estimated = type(broken)(count=found.total, first=first), found.share < 1
             made.append(
                 Expectation(
                     check=rule.check,
@@ -100,6 +100,7 @@ class Expectations:
                     broken=broken,
                     of=self._rows,
                     share=rule.share,
+                    estimated=estimated,
                 )
             )
         return tuple(made)

@@ -23,6 +23,7 @@ class Expectation(_Fact, frozen=True):
     """One declared expectation and the rows that break it. declared: in words, as hauberk.toml says it.
 
     of: rows it was held against. share: largest share of rows that may break it (0 but for "missing").
+    estimated: the count was estimated from a fair share of the values.
     """
 
     check: Check
@@ -31,6 +32,7 @@ class Expectation(_Fact, frozen=True):
     broken: Rows
     of: int
     share: float = 0.0
+    estimated: bool = False
 
     @property
     def holds(self) -> bool:

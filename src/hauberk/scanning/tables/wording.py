@@ -29,7 +29,7 @@ def counted(count: int, what: str = "row") -> str:
 
 def share(count: int, of: int) -> str:
     """Word a share: "12 of 1,000 rows (1.2 %)"."""
-    return f"{count:,} of {of:,} rows ({count / of:.2g} of them)" if of else counted(count)
+    return f"{count:,} of {of:,} rows ({100 * count / of:.2g} %)" if of else counted(count)
 
 
 def broken(
@@ -39,7 +39,7 @@ def broken(
     for found in table.expectations:
         if found.check in checks and not found.holds:
             yield DataDraft(
-                message=f"{share(found.broken.count, found.of)} of {found.column} "
+                message=f"{'about ' if found.estimated else ''}{share(found.broken.count, found.of)} of {found.column} "
                 f"{what.format(declared=found.declared)}: {rows_in_words(found.broken)}",
                 fix=fix,
                 column=found.column,
