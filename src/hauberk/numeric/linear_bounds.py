@@ -35,8 +35,13 @@ class Area:
     norm: Norm
     radius: float
 
-    def least(self, over: Tensor) -> Tensor:
-        """Return the least value (n, m) of Σ over · x with coefficients (n, m, *shape), exact for ball or box alone."""
+    def least(self, over: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Return the least value (n, m) of Σ over · x with coefficients (n, m, *shape), exact for ball or box alone.
+
+        rows: (n,) the sample of each, where coefficients are not those of all samples in their order.
+        """
+        if rows is not None:
+            return self._taken(rows).least(over)
         flat = over.flatten(2)
         middle = ((self.box.lower + self.box.upper) / 2).flatten(1).unsqueeze(2)
         half = ((self.box.upper - self.box.lower) / 2).flatten(1).unsqueeze(2)
@@ -46,6 +51,10 @@ class Area:
         at = (flat @ self.center.flatten(1).unsqueeze(2)).squeeze(2)
         dual = torch.linalg.vector_norm(flat, 2, dim=2) if self.norm == "l2" else flat.abs().amax(2)
         return torch.maximum(boxed, at - self.radius * dual)
+
+    def _taken(self, rows: Tensor) -> Area:
+        box = Interval(self.box.lower[rows], self.box.upper[rows])
+        return Area(self.center[rows], box, self.norm, self.radius)
 
 
 def area_of(ball: Ball, x: Tensor, bounds: tuple[float, float]) -> Area:
@@ -180,35 +189,80 @@ def _open(step: object, box: Interval) -> Tensor:
 
 
 def _tightened(graph: Graph, place: int, step: object, found: list[Interval], area: Area) -> Interval:
-    """Bound the open values of a place by lines, a few at a time, and keep the better of both bounds."""
+    """Bound the open values of a place by lines, a few at a time, and keep the better of both bounds.
+
+    Down to the first bend coefficients are alike for all samples; from there on only those pairs of sample and value
+    are followed that are open.
+    """
     box, shape = found[place], graph.places[place].shape
     n, count = len(area.center), math.prod(shape)
-    rows = _open(step, box).flatten(1).any(0).nonzero().squeeze(1)
+    wanted = _open(step, box).flatten(1)
     lower, upper = box.lower.flatten(1).clone(), box.upper.flatten(1).clone()
     widest = max(math.prod(graph.places[index].shape) for index in range(place + 1))
     size = max(1, _VALUES // max(1, n * widest))
-    for part in torch.split(rows, size):
+    columns = wanted.any(0).nonzero().squeeze(1)
+    for part in torch.split(columns, size) if len(columns) else ():
         each = torch.zeros(len(part), count, dtype=lower.dtype)
         each[torch.arange(len(part)), part] = 1.0
-        over = each.reshape(1, len(part), *shape)  # alike for all samples until it meets a bend
-        least, most = _pulled(graph, place, over, found, area), -_pulled(graph, place, -over, found, area)
-        lower[:, part] = torch.maximum(lower[:, part], least)
-        upper[:, part] = torch.minimum(upper[:, part], torch.maximum(most, lower[:, part]))
+        row, column = wanted[:, part].nonzero().unbind(1)
+        shared = _Way.at(graph, place, each.reshape(1, len(part), *shape))
+        least, most = (way.paired(column).to_input(found, area, row).squeeze(1) for way in (shared, shared.turned()))
+        at = (row, part[column])
+        lower[at] = torch.maximum(lower[at], least)
+        upper[at] = torch.maximum(torch.minimum(upper[at], -most), lower[at])
     return Interval(lower.reshape(box.lower.shape), upper.reshape(box.upper.shape))
 
 
 def _pulled(graph: Graph, place: int, over: Tensor, found: list[Interval], area: Area) -> Tensor:
     """Bound Σ over · place (n, m) from below: pull coefficients (n or 1, m, …) back to the input."""
-    waiting: dict[int, Tensor] = {place: over}
-    constant = over.new_zeros(over.shape[:2])
-    for index in range(place, INPUT, -1):
-        here = waiting.pop(index, None)
-        if here is None:
-            continue
-        step, sources = graph.places[index].step, graph.places[index].inputs
-        assert step is not None
-        back = step.pull(here, *(found[source] for source in sources))
-        constant = constant + back.constant
-        for source, part in zip(sources, back.coefficients, strict=True):
-            waiting[source] = waiting[source] + part if source in waiting else part
-    return constant + area.least(waiting[INPUT]) if INPUT in waiting else constant
+    return _Way(graph, {place: over}, over.new_zeros(over.shape[:2]), place).to_input(found, area)
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """Coefficients on their way to the input. waiting: on the places they have reached. last: the highest of those."""
+
+    graph: Graph
+    waiting: dict[int, Tensor]
+    constant: Tensor
+    last: int
+
+    @classmethod
+    def at(cls, graph: Graph, place: int, over: Tensor) -> _Way:
+        """Begin at a place and go down to the first bend, which alone asks for intervals."""
+        way = cls(graph, {place: over}, over.new_zeros(over.shape[:2]), place)
+        while way.last > INPUT and not isinstance(graph.places[way.last].step, Bend | Most):
+            way = way.stepped([], None)
+        return way
+
+    def turned(self) -> _Way:
+        """Return the way of the opposite coefficients, before any bend."""
+        return _Way(self.graph, {key: -value for key, value in self.waiting.items()}, -self.constant, self.last)
+
+    def paired(self, column: Tensor) -> _Way:
+        """Take coefficients (1, m, …) of columns (p,) → (p, 1, …)."""
+        waiting = {key: value[0].index_select(0, column).unsqueeze(1) for key, value in self.waiting.items()}
+        return _Way(self.graph, waiting, self.constant[0].index_select(0, column).unsqueeze(1), self.last)
+
+    def stepped(self, found: list[Interval], rows: Tensor | None) -> _Way:
+        """Pull what waits at the last place on to its sources."""
+        place = self.graph.places[self.last]
+        waiting, constant = dict(self.waiting), self.constant
+        here = waiting.pop(self.last, None)
+        if here is not None:
+            assert place.step is not None
+            inputs = tuple(found[source] for source in place.inputs) if found else ()
+            back = place.step.pull(here, inputs, rows)
+            constant = constant + back.constant
+            for source, part in zip(place.inputs, back.coefficients, strict=True):
+                waiting[source] = waiting[source] + part if source in waiting else part
+        return _Way(self.graph, waiting, constant, self.last - 1)
+
+    def to_input(self, found: list[Interval], area: Area, rows: Tensor | None = None) -> Tensor:
+        """Go all the way and take the least value over the area (n, m)."""
+        way = self
+        while way.last > INPUT:
+            way = way.stepped(found, rows)
+        if INPUT not in way.waiting:
+            return way.constant
+        return way.constant + area.least(way.waiting[INPUT], rows)

@@ -76,8 +76,8 @@ def _tangent(
 ) -> tuple[Tensor, Tensor]:
     """Return slope and offset of a line above the function: its chord, or a tangent of its concave side.
 
-    The tangent at the middle where all is concave; else the one that meets the function at the low end, found by
-    bisection from the safe side, if there is one.
+    The tangent at the middle where it lies above the low end; else the one that meets the function there, found by
+    bisection from the safe side, if there is one. Every tangent further right lies above, too.
     """
     middle = (low + high) / 2
     safe, near = high.clamp(min=0), torch.zeros_like(low)
@@ -86,7 +86,7 @@ def _tangent(
         point = (safe + near) / 2
         over = value(point) - slope(point) * (point - low) >= at_low  # the tangent lies above the low end
         safe, near = torch.where(over, point, safe), torch.where(over, near, point)
-    point = torch.where(low >= 0, middle, safe)
+    point = torch.where(low >= 0, middle, torch.maximum(safe, middle))
     steep = slope(point)
     offset = value(point) - steep * point
     # The chord bounds from above where the function lies below it: all convex, or steeper at the high end than it.

@@ -38,8 +38,11 @@ class Step(Protocol):
         """Bound the output for all inputs in these intervals."""
         ...
 
-    def pull(self, over: Tensor, *inputs: Interval) -> Pulled:
-        """Bound Σ over · output (n, m, *out) from below by a linear function of the inputs, valid in the intervals."""
+    def pull(self, over: Tensor, inputs: tuple[Interval, ...], rows: Tensor | None = None) -> Pulled:
+        """Bound Σ over · output (n, m, *out) from below by a linear function of the inputs, valid in the intervals.
+
+        rows: (n,) the sample of each, where coefficients are not those of all samples in their order.
+        """
         ...
 
 
@@ -66,7 +69,7 @@ class Affine:
         half = self.absolute((box.upper - box.lower) / 2)
         return Interval(middle - half, middle + half)
 
-    def pull(self, over: Tensor, *inputs: Interval) -> Pulled:  # noqa: ARG002
+    def pull(self, over: Tensor, inputs: tuple[Interval, ...] = (), rows: Tensor | None = None) -> Pulled:  # noqa: ARG002
         """Transpose: exact."""
         n, m = over.shape[:2]
         flat = over.flatten(0, 1)
@@ -87,7 +90,7 @@ class Sum:
             second = Interval(-second.upper, -second.lower)
         return Interval(first.lower + second.lower, first.upper + second.upper)
 
-    def pull(self, over: Tensor, *inputs: Interval) -> Pulled:  # noqa: ARG002
+    def pull(self, over: Tensor, inputs: tuple[Interval, ...] = (), rows: Tensor | None = None) -> Pulled:  # noqa: ARG002
         """Hand the coefficients to both."""
         return Pulled((over, self.sign * over), over.new_zeros(over.shape[:2]))
 
@@ -113,9 +116,11 @@ class Bend:
         """Apply it to both ends."""
         return Interval(self.value(inputs[0].lower), self.value(inputs[0].upper))
 
-    def pull(self, over: Tensor, *inputs: Interval) -> Pulled:
+    def pull(self, over: Tensor, inputs: tuple[Interval, ...], rows: Tensor | None = None) -> Pulled:
         """Take the line below where a coefficient is positive and the line above where it is negative."""
         line = self.lines(inputs[0])
+        if rows is not None:
+            line = Lines(*(part.index_select(0, rows) for part in line))
         up, down = over.clamp(min=0), over.clamp(max=0)
         slope = up * line.low_slope.unsqueeze(1) + down * line.high_slope.unsqueeze(1)
         constant = _dot(up, line.low_offset) + _dot(down, line.high_offset)
@@ -134,12 +139,12 @@ class Most:
         """Take the greatest of both ends."""
         return Interval(self.windows(inputs[0].lower).amax(-1), self.windows(inputs[0].upper).amax(-1))
 
-    def pull(self, over: Tensor, *inputs: Interval) -> Pulled:
+    def pull(self, over: Tensor, inputs: tuple[Interval, ...], rows: Tensor | None = None) -> Pulled:
         """Bound it below by the value that is surely greatest, and above by that one or by the greatest upper end.
 
         Where one value's lower end lies above all other upper ends it is the output.
         """
-        low, high = self.windows(inputs[0].lower), self.windows(inputs[0].upper)
+        low, high = (self.windows(end if rows is None else end.index_select(0, rows)) for end in inputs[0])
         best, which = low.max(-1)
         others = high.scatter(-1, which.unsqueeze(-1), -torch.inf).amax(-1)
         sure = best >= others
