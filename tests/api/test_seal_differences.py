@@ -134,6 +134,18 @@ def test_an_older_seals_rows_go_with_it(tmp_path):
     assert verify(folder, Trust(unsigned=True)).status == "met"
 
 
+def test_a_second_signers_rows_are_no_extra_file(data, tmp_path):
+    new_key(tmp_path / "two.pem")
+    seal(data, key=tmp_path / "two.pem", output=data / "model.two.sig")
+    assert (data / "model.two.rows").exists()
+    trusted = Trust(keys=(tmp_path / "k.pem.pub", tmp_path / "two.pem.pub"), signatures=2)
+    assert verify(data, trusted).faults == ()
+    changed_csv(data)
+    found = verify(data, trusted).faults
+    assert [fault.path for fault in found] == ["train.csv"]
+    assert "row 17" in found[0].message
+
+
 def test_no_rows_where_nobody_asks_for_them(tmp_path):
     (tmp_path / "a.csv").write_text("a\n1\n")
     seal(tmp_path / "a.csv", rows=False)

@@ -144,7 +144,8 @@ def _left_out(root: Path, written: Sequence[Path], ignore: Sequence[str], *, git
     names = [_tidy(name) for name in ignore]
     if root.is_dir():
         names += [] if git else GIT_NAMES
-        seals = [*written, *seals_beside(written[0]), *seals_beside(seal_file(root))]
+        others = [*seals_beside(written[0]), *seals_beside(seal_file(root))]
+        seals = [*written, *others, *(rows for one in others if is_rows_file(rows := rows_file(one)))]
         names += [name for one in seals if (name := _inside(one, root))]
     return sorted(set(names))
 

@@ -24,6 +24,7 @@ from hauberk.sealing.comparing import Compared, compare
 from hauberk.sealing.faults import Fault, Malformed, shown
 from hauberk.sealing.places import bundle_bytes, rooted, seal_file, seals_beside
 from hauberk.sealing.revocations import Revocation
+from hauberk.sealing.row_blocks import is_rows_file, rows_file
 from hauberk.sealing.row_faults import with_rows
 from hauberk.sealing.transparency import read_trusted_root
 
@@ -240,7 +241,8 @@ def _compared(
 ) -> list[Compared]:
     """Compare with each manifest once; signers who sealed the same files share the work."""
     base = root.resolve()
-    places = [file.parent.resolve() / file.name for file in files]
+    beside = [rows for file in files if is_rows_file(rows := rows_file(file))]
+    places = [file.parent.resolve() / file.name for file in (*files, *beside)]
     aside = [whole.relative_to(base).as_posix() for whole in places if whole != base and whole.is_relative_to(base)]
     done: dict[bytes, Compared] = {}
     for one in chosen:
