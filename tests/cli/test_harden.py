@@ -60,6 +60,12 @@ def test_a_budget_is_kept_and_files_are_named(folder) -> None:
     }
 
 
+def test_workers_train_together(folder) -> None:
+    done = hauberk("harden", str(folder), "--defense", "trades", "--workers", "2", "--set", "epochs=1", "-q")
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    assert (folder / "net.hardened.safetensors").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -12,6 +12,7 @@ from hauberk.cli.options import pairs, reporting, show
 @click.option("--threat", help="The threat of the project to harden against (default: its first evasion threat).")
 @click.option("--defense", help="See `hauberk list defenses` (default: chosen by model, threat and budget).")
 @click.option("--budget", metavar="SPAN", help="Train for so long, such as 10m, 90s or 1h30m.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes that train together.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint a broken run left.")
 @click.option("--attack", default="evasion.pgd", show_default=True, help="The attack that chooses the best state.")
 @click.option(
@@ -28,6 +29,7 @@ def command(
     threat: str | None,
     defense: str | None,
     budget: str | None,
+    workers: int | None,
     resume: bool,
     attack: str,
     settings: tuple[str, ...],
@@ -64,7 +66,7 @@ def command(
             budget=budget,
             resume=resume,
             attack=attack,
-            settings=pairs(settings),
+            settings={**pairs(settings), **({"workers": workers} if workers else {})},
             weights=Path(weights) if weights else None,
             samples=samples,
             seed=seed,

@@ -24,6 +24,7 @@ from hauberk.defenses.training_evidence import of_log
 from hauberk.defenses.training_log import Interrupted as Interrupted
 from hauberk.defenses.training_plan import Keeper, Teaching
 from hauberk.defenses.training_task import Task
+from hauberk.defenses.training_together import train_together
 from hauberk.numeric.difference import difference
 from hauberk.numeric.intervals import Interval
 
@@ -98,7 +99,11 @@ def _applied(
 ) -> Generator[Entry, None, Target]:
     """Harden, by the driver of its kind; yields what is to be said of how."""
     if isinstance(defense, Teaching):
-        trained = train(defense, task, rng, progress=progress, keeper=keeper)
+        workers = defense.training.workers
+        if workers > 1:
+            trained = train_together(defense, task, rng.initial_seed(), workers, progress=progress, keeper=keeper)
+        else:
+            trained = train(defense, task, rng, progress=progress, keeper=keeper)
         yield from of_log(trained.log, trained.target.spec.name, subject, task.threat, provenance)
         return trained.target
     if isinstance(defense, PrivateDefense):

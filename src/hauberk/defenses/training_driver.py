@@ -22,6 +22,7 @@ from hauberk.defenses.training_plan import Derailed, Keeper, Teaching
 from hauberk.defenses.training_schedule import grown, optimizer_of, rate
 from hauberk.defenses.training_state import Position, Snapshot, moments, pack, set_moments, unpack
 from hauberk.defenses.training_task import Task, key_of, module_of, parts_of, start_afresh
+from hauberk.defenses.training_team import ALONE, Team
 from hauberk.defenses.weight_averaging import Averaged
 from hauberk.numeric.float_types import fast_bfloat16
 
@@ -45,6 +46,7 @@ def train(
     progress: Progress | None = None,
     keeper: Keeper | None = None,
     clock: Clock = time.monotonic,
+    team: Team = ALONE,
 ) -> Trained:
     """Train a copy of the target as the defense says; returns the best state on held-out samples, and the log.
 
@@ -52,8 +54,9 @@ def train(
     them by the clock. Ctrl-C raises `Interrupted`, which carries the best target so far. Raises MissingPower for a
     target that cannot be trained, UsageError for too few samples or a checkpoint of another run, TargetError where the
     loss stays no number however small the step, StoreError where a checkpoint cannot be read.
+    team: the workers that train together; each calls this with the same arguments, and its leader's keeper saves.
     """
-    begun = clock()
+    begun = team.agreed(clock)
     module = module_of(task.target)
     data, held = parts_of(task.data, defense.training, rng)
     task.target.predict(held.x[:2])  # a target in memory learns its shape and classes from its first answer
@@ -61,12 +64,12 @@ def train(
     # caller's stream stays where it was.
     with torch.random.fork_rng(devices=[]):
         torch.random.manual_seed(int(torch.randint(2**62, (1,), generator=rng)))
-        run = _Run(defense, task, module, data, held, rng, keeper, clock, begun)
+        run = _Run(defense, task, module, data, held, rng, keeper, clock, begun, team)
         try:
             ending = run.go(progress or Silent())
         except KeyboardInterrupt as interrupt:
-            raise Interrupted(run.result()) from interrupt
-    return Trained(run.result(), run.log(ending))
+            raise Interrupted(run.result(), run.kept) from interrupt
+    return Trained(run.result(), run.log(ending), run.kept)
 
 
 class _Run:
@@ -83,9 +86,16 @@ class _Run:
         keeper: Keeper | None,
         clock: Clock,
         begun: float,
+        team: Team,
     ) -> None:
-        self._task, self._plan, self._module, self._keeper, self._clock = task, defense.training, module, keeper, clock
-        self._title, self._begun, self._saved_at = defense.card.title.lower(), begun, begun
+        self._task, self._plan, self._module, self._keeper, self._own_clock = (
+            task,
+            defense.training,
+            module,
+            keeper,
+            clock,
+        )
+        self._team, self._title, self._begun, self._saved_at = team, defense.card.title.lower(), begun, begun
         self._device = next(module.parameters()).device
         spec = msgspec.structs.replace(task.target.spec, answers="logits")
         short = _short(self._plan.precision, self._device)
@@ -103,7 +113,7 @@ class _Run:
         self._average = Averaged(module, self._plan.average)
         self._held = HeldOut(held.to(self._device), task.threat, task.attack, self._lesson.judge)
         self._position = Position(key=key_of(defense, task, self._order_seed))
-        self._kept = copy.deepcopy(module.state_dict())
+        self.kept = copy.deepcopy(module.state_dict())
         self._good = Snapshot(module, self._optimizer, self._average)
         self._look_cost = 0.0
 
@@ -112,6 +122,7 @@ class _Run:
     def go(self, progress: Progress) -> Ending:
         """Train to the end, from where a checkpoint left off if there is one."""
         resumed = self._resume()
+        self._keeper = self._keeper if self._team.rank == 0 else None
         budget = self._plan.budget
         total, unit = (round(budget), "seconds") if budget else (self._plan.epochs, "epochs")
         with progress.step(self._title, total, unit) as step:
@@ -147,8 +158,8 @@ class _Run:
         self._position = msgspec.structs.replace(self._position, epoch=self._position.epoch + 1, index=0)
         if not self._plan.budget or self._since_look() >= LOOKS * self._look_cost:
             self._look()
-        self._good = Snapshot(self._module, self._optimizer, self._average)
-        if self._keeper is not None and (self._due() or self._ending() is not None):
+        self._good, ending = Snapshot(self._module, self._optimizer, self._average), self._ending()
+        if self._keeper is not None and (self._due() or ending is not None):
             self._save()
 
     def _batches_from(self, start: int) -> Iterator[tuple[int, Labelled]]:
@@ -156,8 +167,10 @@ class _Run:
         order = torch.randperm(len(self._student.data.y), generator=stream)
         for index in range(start, self._batches):
             rows = order[index * self._batch : (index + 1) * self._batch]
-            if len(rows) > 1 or self._batches == 1:  # batch normalisation has no variance of one sample
-                yield index, self._student.data.take(rows).to(self._device)
+            mine = rows[self._team.rank :: self._team.size]
+            # Batch normalisation has no variance of one sample; all workers leave out the same batches.
+            if len(rows) > 2 * self._team.size - 1 or self._batches == 1:
+                yield index, self._student.data.take(mine).to(self._device)
 
     def _teach(self, batch: Labelled) -> None:
         for _ in range(self._lesson.repeats):
@@ -173,16 +186,28 @@ class _Run:
         """Take one step down the lesson's loss; raises Derailed where loss or gradient are no numbers."""
         for group in self._optimizer.param_groups:
             group["lr"] = self._plan.learning_rate * self._position.scale * rate(self._student.share)
+        loss, fault = 0.0, ""
+        self._optimizer.zero_grad()
+        try:
+            loss = self._backward(batch)
+        except Derailed as derailed:
+            fault = str(derailed)
+        tally = self._team.settle(self._student.trained, loss, len(batch.y), derailed=bool(fault))
+        if tally.derailed:
+            raise Derailed(fault or "another worker went back")
+        size = torch.nn.utils.clip_grad_norm_(self._student.trained, CLIP)
+        if not math.isfinite(tally.loss + float(size)):
+            raise Derailed("the loss was not a number")
+        self._optimizer.step()
+        self._average.follow()
+
+    def _backward(self, batch: Labelled) -> float:
         loss = self._lesson.loss(batch)
         self._optimizer.zero_grad()
         torch.autograd.backward(loss)
         if self._lesson.after is not None:
             self._lesson.after()
-        size = torch.nn.utils.clip_grad_norm_(self._student.trained, CLIP)
-        if not math.isfinite(float(loss.detach()) + float(size)):
-            raise Derailed("the loss was not a number")
-        self._optimizer.step()
-        self._average.follow()
+        return float(loss.detach())
 
     def _roll_back(self, why: str) -> None:
         """Return to the last good state with half the step; raises TargetError where that never helps."""
@@ -196,8 +221,15 @@ class _Run:
 
     # --- time
 
+    def _clock(self) -> float:
+        return self._team.agreed(self._own_clock)
+
     def _elapsed(self) -> float:
         return self._position.elapsed + self._clock() - self._begun
+
+    def _elapsed_here(self) -> float:
+        """As `_elapsed`, without asking the team."""
+        return self._position.elapsed + self._own_clock() - self._begun
 
     def _share(self) -> float:
         """Share of training that is done, 0–1, once the next step is taken."""
@@ -223,6 +255,8 @@ class _Run:
     def _look(self, *, keep: bool = True) -> None:
         """Measure the held-out part and keep the state if it is the best so far."""
         begun, position = self._clock(), self._position
+        for module in {self._module, self._average.module}:
+            self._team.level(module)
         accuracy = self._held.accuracy(self._average.module, self._student.spec)
         self._look_cost, self._looked_at = self._clock() - begun, self._elapsed()
         if not keep:
@@ -232,7 +266,7 @@ class _Run:
         better = best is None or self._lesson.keep == "last" or accuracy > Accuracy(best.robust, best.clean)
         stale = 0 if better or self._share() < self._plan.ramp else position.stale + 1
         if better:
-            self._kept, self._best_at = copy.deepcopy(self._average.module.state_dict()), self._elapsed()
+            self.kept, self._best_at = copy.deepcopy(self._average.module.state_dict()), self._elapsed()
         index = len(history) - 1 if better else position.best
         self._position = msgspec.structs.replace(position, history=history, best=index, stale=stale)
 
@@ -257,7 +291,7 @@ class _Run:
         target = self._task.target
         assert isinstance(target, Modular)
         module = target.module()
-        module.load_state_dict(self._kept)
+        module.load_state_dict(self.kept)
         return target.rebuild(module.eval(), f"{target.spec.name} + {self._title}")
 
     def log(self, ending: Ending) -> Log:
@@ -270,7 +304,7 @@ class _Run:
             epochs=round(self._epochs, 3),
             steps=position.step,
             ending=ending,
-            seconds=round(self._elapsed(), 3),
+            seconds=round(self._elapsed_here(), 3),
             budget=self._plan.budget,
             held_out=len(self._held.data.y),
             history=position.history,
@@ -282,20 +316,20 @@ class _Run:
     # --- checkpoints
 
     def _due(self) -> bool:
-        return self._keeper is not None and self._clock() - self._saved_at >= self._keeper.every
+        return self._keeper is not None and self._own_clock() - self._saved_at >= self._keeper.every
 
     def _save(self) -> None:
         """Write a checkpoint; where there is no room, say so once and train on."""
         assert self._keeper is not None
-        self._saved_at = self._clock()
+        self._saved_at = self._own_clock()
         self._good = Snapshot(self._module, self._optimizer, self._average)
         position = msgspec.structs.replace(
-            self._position, elapsed=self._elapsed(), followed=self._average.steps, memory=dict(self._lesson.memory)
+            self._position, elapsed=self._elapsed_here(), followed=self._average.steps, memory=dict(self._lesson.memory)
         )
         parts = {
             "module": self._module.state_dict(),
             "average": self._average.module.state_dict(),
-            "best": self._kept,
+            "best": self.kept,
             "optimizer": moments(self._optimizer),
             "random": {"run": self._student.rng.get_state(), "torch": torch.random.get_rng_state()},
         }
@@ -320,7 +354,7 @@ class _Run:
         if self._average.module is not self._module:
             self._average.module.load_state_dict(saved.parts["average"])
         self._average.steps = saved.position.followed
-        self._kept = saved.parts["best"]
+        self.kept = saved.parts["best"]
         set_moments(self._optimizer, saved.parts.get("optimizer", {}))
         self._student.rng.set_state(saved.parts["random"]["run"])
         torch.random.set_rng_state(saved.parts["random"]["torch"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 import msgspec
+import torch
 
 from hauberk.core.protocols import Target
 
@@ -41,16 +42,19 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     notes: tuple[str, ...] = ()
 
 
-class Trained:
-    """The target that came out, and the log of how."""
+State: TypeAlias = dict[str, torch.Tensor]
 
-    def __init__(self, target: Target, log: Log) -> None:
-        self.target, self.log = target, log
+
+class Trained:
+    """The target that came out, the log of how, and its weights by the names the given target's module has."""
+
+    def __init__(self, target: Target, log: Log, state: State) -> None:
+        self.target, self.log, self.state = target, log, state
 
 
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C during hardening; `best` is the best target so far, which the caller may still save and measure."""
 
-    def __init__(self, best: Target) -> None:
+    def __init__(self, best: Target, state: State | None = None) -> None:
         super().__init__("hardening was interrupted")
-        self.best = best
+        self.best, self.state = best, state or {}

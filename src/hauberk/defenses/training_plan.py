@@ -30,6 +30,8 @@ class Training:
     quarter of it must have passed.
     precision: of the search for training points: "auto" takes bfloat16 where it is native and clearly faster; a name
     fixes it, which a result to be repeated on another machine needs. Weights and their gradients are float32 always.
+    workers: processes that share every batch (`hauberk harden` and `train_together`); one that dies is replaced and all
+    go on from the last checkpoint.
     average: how far back, as a share of the steps so far, the mean of the weights reaches that is measured and kept; 0
     for the weights themselves (Izmailov et al. 2018, arXiv:1803.05407; it counters robust overfitting).
     """
@@ -44,6 +46,7 @@ class Training:
     held_out: float = 0.1
     patience: int = 6
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    workers: int = 1
     average: float = 0.05
 
 

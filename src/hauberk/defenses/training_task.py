@@ -64,7 +64,8 @@ def start_afresh(module: torch.nn.Module) -> None:
 
 def key_of(defense: Teaching, task: Task, seed: int) -> str:
     """Digest all that must be the same for a run to go on."""
-    own = [row for row in settings_of(defense) if row.name != "training.budget"]  # more time may be given later
+    free = ("training.budget", "training.workers")  # more time and more hands may be given later
+    own = [row for row in settings_of(defense) if row.name not in free]
     attack = (type(task.attack).__qualname__, settings_of(task.attack))
     parts = (type(defense).__qualname__, own, attack, repr(task.threat), task.target.spec.digest, seed)
     digest = hashlib.sha256(repr(parts).encode())
