@@ -99,3 +99,30 @@ def test_rules_that_changed_forget_everything(project: Path, tmp_path: Path, mon
     monkeypatch.setattr(cache, "_own_text", lambda: b"another version")
     _, note = run(project, tmp_path / "cache")
     assert "judged before" not in note
+
+
+def test_a_module_is_judged_anew_when_what_another_says_of_it_changed(tmp_path: Path) -> None:
+    folder = tmp_path / "app"
+    folder.mkdir()
+    tainted = "from openai import OpenAI\ndef ask(q):\n    return OpenAI().responses.create(input=q).output_text\n"
+    for index in range(40):
+        (folder / f"other{index}.txt").write_text("nothing")
+    (folder / "asking.py").write_text(tainted)
+    (folder / "running.py").write_text("from asking import ask\nexec(ask('q'))\n")
+    for path in folder.iterdir():
+        os.utime(path, ns=(10**18, 10**18))
+
+    def found(jobs: int) -> tuple[list[str], int]:
+        rows = list(scan(folder, cache=tmp_path / "cache", jobs=jobs))
+        note = next(row.note for row in rows if isinstance(row, Measurement) and row.name == "files_scanned")
+        reused = int(note.partition("; ")[2].split()[0]) if "; " in note else 0
+        return [row.rule for row in rows if isinstance(row, Finding)], reused
+
+    first, reused = found(1)
+    assert "code.model_output_executed" in first
+    assert reused == 0
+    assert found(2) == (first, 42)
+    (folder / "asking.py").write_text("def ask(q):\n    return 'x = 1'\n")
+    again, reused = found(1)
+    assert "code.model_output_executed" not in again
+    assert reused == 40

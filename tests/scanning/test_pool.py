@@ -90,3 +90,17 @@ def test_a_project_cannot_put_its_own_modules_before_the_workers(
     monkeypatch.chdir(tmp_path)
     listed = files(tmp_path, 3)
     assert all("pickle_stream" in one.formats for one in scan_all(listed[:3], Order(), 1))
+
+
+def test_workers_know_what_other_modules_say(tmp_path: Path) -> None:
+    from hauberk.scanning.engine import _acquainted
+
+    (tmp_path / "asking.py").write_text(
+        "from openai import OpenAI\ndef ask(q):\n    return OpenAI().responses.create(input=q).output_text\n"
+    )
+    (tmp_path / "running.py").write_text("from asking import ask\nexec(ask('q'))\n")
+    listed = _acquainted(survey(tmp_path, (".",), ()).files, Limits())
+    assert any(one.known is not None for one in listed)
+    shared = list(scan_all(listed, Order(), 2))
+    assert shared == [Order().reader()(one) for one in listed]
+    assert any(getattr(entry, "rule", "") == "code.model_output_executed" for one in shared for entry in one.entries)

@@ -128,3 +128,24 @@ def test_the_index_is_small_and_its_stamp_is_the_same_everywhere(steered):
     assert index.stamp("app.py") == again.stamp("app.py") != ""
     assert index.stamp("llm.py") == index.stamp("none.py") == ""
     assert len(pickle.dumps(index)) < 3000
+
+
+def test_what_is_known_survives_the_way_to_another_process(tmp_path) -> None:
+    from hauberk.scanning.known_wire import from_wire, to_wire
+    from hauberk.scanning.python_values import Known, Taint, Value
+
+    taint = Taint("model", "ask()", 3, False, frozenset({"html", "path"}), ("a", "b"))
+    values = [
+        Value("a.b", 1.5, (taint,), "{}", (("k", Value(constant=True)),), (taint,)),
+        Value(constant=None),
+        Value(),
+    ]
+    known = Known((("f", ("x", "y"), values[0]),), (("n", values[1]), ("big", Value(constant=7))), (("g", values[2]),))
+    assert from_wire(to_wire(known)) == known
+    assert from_wire(to_wire(None)) is None
+    assert from_wire(to_wire(Known(names=(("n", Value(constant=1 << 90)),)))) == Known(names=(("n", Value()),))
+    (tmp_path / "a.py").write_text(ASK)
+    (tmp_path / "b.py").write_text("from a import ask\nx = ask('q')\nexec(x)\n")
+    index = survey([Listed(tmp_path / name, name) for name in ("a.py", "b.py")])
+    assert index.known
+    assert {path: from_wire(to_wire(one)) for path, one in index.known.items()} == index.known

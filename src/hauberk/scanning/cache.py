@@ -90,7 +90,7 @@ class Cache:
 
     def get(self, listed: Listed) -> FileScan | None:
         """Return what the same bytes under the same name gave the same scanner, if it is kept."""
-        if self._base is None or listed.known is not None or (state := _state(listed)) is None:
+        if self._base is None or (state := _state(listed)) is None:
             return None
         self._states[listed.path] = state
         try:
@@ -121,7 +121,7 @@ class Cache:
         assert self._base is not None
         name = os.fsencode(listed.path)
         row = self._base.execute("SELECT state, key FROM files WHERE path = ?", (name,)).fetchone()
-        if row and row[0] == self._stated(state):
+        if row and row[0] == self._stated(state, listed):
             return bytes(row[1])
         return self._new_key(listed, state) if state.size <= _DIGESTED else None
 
@@ -129,19 +129,21 @@ class Cache:
         """Digest name, scanner and bytes (of a large file its state), and note which state they belong to."""
         assert self._base is not None
         name, hasher = os.fsencode(listed.path), blake3(self._order)
-        hasher.update(len(name).to_bytes(8, "little") + name)
+        hasher.update(len(name).to_bytes(8, "little") + name + _said(listed))
         if state.size <= _DIGESTED:
             with FileBlob(listed.file, listed.path, DEFAULT_LIMITS).open() as stream:
                 hasher.update(stream.read(_DIGESTED + 1))
         else:
-            hasher.update(self._stated(state))
+            hasher.update(self._stated(state, listed))
         key = hasher.digest()
         if time.time_ns() - max(state.modified, state.changed) > _RACY:
-            self._base.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (name, self._stated(state), key))
+            self._base.execute(
+                "INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (name, self._stated(state, listed), key)
+            )
         return key
 
-    def _stated(self, state: _State) -> bytes:
-        return blake3(self._order + msgspec.msgpack.encode(state)).digest()
+    def _stated(self, state: _State, listed: Listed) -> bytes:
+        return blake3(self._order + msgspec.msgpack.encode(state) + _said(listed)).digest()
 
     def _write(self) -> None:
         assert self._base is not None
@@ -154,6 +156,15 @@ class Cache:
         except sqlite3.Error:
             self._base.rollback()
         self._written = time.monotonic()
+
+
+def _said(listed: Listed) -> bytes:
+    """Digest what the project's other modules say of a file; a result holds only while they say the same."""
+    if listed.known is None:
+        return bytes(32)
+    from hauberk.scanning.known_wire import to_wire
+
+    return blake3(to_wire(listed.known)).digest()
 
 
 def _settled(result: FileScan) -> bool:

@@ -163,9 +163,6 @@ def _results(
         if jobs > 1 and left > _FEW and time.monotonic() - begun > _ALONE_SECONDS:
             yield from _shared_out(files[index:], order, kept, jobs)
             return
-        if listed.known is not None:
-            yield listed, read(listed)
-            continue
         yield listed, kept.get(listed) or kept.put(listed, read(listed))
 
 
@@ -174,9 +171,7 @@ def _shared_out(
 ) -> Iterator[tuple[Listed, FileScan]]:
     from hauberk.scanning.pool import scan_all
 
-    read = order.reader()
-    known = {index: read(listed) for index, listed in enumerate(files) if listed.known is not None}
-    known |= {index: result for index, listed in enumerate(files) if (result := kept.get(listed)) is not None}
+    known = {index: result for index, listed in enumerate(files) if (result := kept.get(listed)) is not None}
     rest = [listed for index, listed in enumerate(files) if index not in known]
     fresh = scan_all(rest, order, jobs) if rest else iter(())
     for index, listed in enumerate(files):

@@ -30,10 +30,11 @@ _GRACE = 10.0
 
 
 class Task(msgspec.Struct, frozen=True):
-    """One file to read."""
+    """One file to read. known: what the project's other modules say of it, as `known_wire` writes it."""
 
     file: str
     path: str
+    known: bytes = b""
 
 
 def scan_all(files: Sequence[Listed], order: Order, workers: int) -> Iterator[FileScan]:
@@ -140,7 +141,12 @@ class _Process:
 
     def scan(self, listed: Listed) -> FileScan:
         """Have one file read; raises LimitExceeded where the process dies over it or does not answer."""
-        self._send(msgspec.msgpack.encode(Task(os.fspath(listed.file), listed.path)))
+        known = b""
+        if listed.known is not None:
+            from hauberk.scanning.known_wire import to_wire
+
+            known = to_wire(listed.known)
+        self._send(msgspec.msgpack.encode(Task(os.fspath(listed.file), listed.path, known)))
         data = read_frame(self._out, self._wait)
         if data is None:
             raise LimitExceeded("its reader was killed: it needed more memory or time than a file may take")

@@ -32,7 +32,15 @@ def main() -> None:
     decoder, encoder = msgspec.msgpack.Decoder(Task), msgspec.msgpack.Encoder()
     while (data := read_frame(questions)) is not None:
         task = decoder.decode(data)
-        write_frame(answers, encoder.encode(read(Listed(task.file, task.path))))
+        write_frame(answers, encoder.encode(read(_listed(task))))
+
+
+def _listed(task: Task) -> Listed:
+    if not task.known:
+        return Listed(task.file, task.path)
+    from hauberk.scanning.known_wire import from_wire
+
+    return Listed(task.file, task.path, from_wire(task.known))
 
 
 def _bound_memory() -> None:
