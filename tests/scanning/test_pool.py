@@ -101,6 +101,6 @@ def test_workers_know_what_other_modules_say(tmp_path: Path) -> None:
     (tmp_path / "running.py").write_text("from asking import ask\nexec(ask('q'))\n")
     listed = _acquainted(survey(tmp_path, (".",), ()).files, Limits())
     assert any(one.known is not None for one in listed)
-    shared = list(scan_all(listed, Order(), 2))
-    assert shared == [Order().reader()(one) for one in listed]
-    assert any(getattr(entry, "rule", "") == "code.model_output_executed" for one in shared for entry in one.entries)
+    shared = [[getattr(row, "rule", "") for row in one.entries] for one in scan_all(listed, Order(), 2)]
+    assert shared == [[getattr(row, "rule", "") for row in Order().reader()(one).entries] for one in listed]
+    assert ["code.model_output_executed"] in shared
