@@ -30,6 +30,12 @@ from typing import NamedTuple
 ROUNDS = 7
 SIZE = 512 << 20
 RESULT = Path(__file__).resolve().parents[1] / "results" / "scanning_checkpoint.json"
+BARE = (
+    "import hashlib, pathlib, sys\n"
+    "for path in pathlib.Path(sys.argv[1]).iterdir():\n"
+    "    hashlib.file_digest(path.open('rb'), 'sha256')"
+)
+"""The floor of both digests: SHA-256 of the same bytes, which nothing divides among processors."""
 OURS = Path(sys.executable).with_name("hauberk")
 
 
@@ -104,10 +110,12 @@ def apart(make: Callable[[Path], None], path: Path) -> None:
 
 
 def commands(target: Path, peers: Path | None) -> dict[str, list[str]]:
-    """List the commands that are there; ours with and without digests."""
+    """List the commands that are there; ours with and without digests and a terminal; the bare loop."""
     found = {
         "hauberk": [str(OURS), "scan", str(target)],
+        "hauberk --quiet": [str(OURS), "scan", "--quiet", str(target)],
         "hauberk --digests": [str(OURS), "scan", "--digests", str(target)],
+        "bare sha256": [sys.executable, "-c", BARE, str(target)],
     }
     shapes = {
         "picklescan": ["-p", str(target)],
