@@ -120,6 +120,23 @@ def test_an_interrupted_run_keeps_the_best_and_resumes_to_the_same_weights(folde
         harden(folder, defense=kind, settings=settings, samples=5, resume=True, clock=clock)
 
 
+@pytest.mark.parametrize(
+    ("threat", "attack"),
+    [
+        ("patch = { size = [2, 2] }", "evasion.patch"),
+        pytest.param("transform = { rotation = [-20, 20] }", "evasion.transform", marks=pytest.mark.slow),
+    ],
+)
+def test_threats_without_a_ball_are_trained_on_by_the_attack_that_fits(folder, clock, threat, attack) -> None:
+    text = PROJECT.partition("[threats.pixels]")[0] + f"[threats.pixels]\n{threat}\nsamples = 6\n"
+    (folder / "hauberk.toml").write_text(text, encoding="utf-8")
+    made = harden(folder, settings={"epochs": 1, "steps": 1, "batch": 400, "held_out": 0.02}, clock=clock)
+    assert made.defense == "training.adversarial_training"
+    assert attack in made.why
+    assert made.weights is not None
+    assert any(row.name == "robust_accuracy_change" for row in made.report.measurements)
+
+
 def full(*_):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

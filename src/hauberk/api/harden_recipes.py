@@ -12,12 +12,22 @@ from hauberk.core.errors import MissingPower, TargetError, UsageError, nearest
 from hauberk.core.evidence import Scalar
 from hauberk.core.plugins import Settings, catalog
 from hauberk.core.protocols import Modular, Split, Target, powers
-from hauberk.core.threat import Threat
+from hauberk.core.threat import Kind, Threat
 
 MANY = 40.0
 """Epochs of PGD-7 a budget must pay for before TRADES is worth more than what makes more of each gradient."""
 _PROBE = 64
 """Inputs of the probe that tells what a step costs."""
+
+
+ATTACKS: dict[Kind, str] = {
+    "": "evasion.pgd",
+    "ball": "evasion.pgd",
+    "constraints": "evasion.projected_rows",
+    "patch": "evasion.patch",
+    "transform": "evasion.transform",
+}
+"""What chooses the best state, and makes training inputs where the threat is no ball."""
 
 
 class Recipe(NamedTuple):
@@ -55,9 +65,7 @@ def choose(target: Target, data: Split, threat: Threat, budget: float) -> Recipe
         )
     plain = "training.adversarial_training"
     if threat.kind != "ball":
-        return Recipe(
-            plain, {"inner": "attack"}, f"the threat is no ball: what {threat.kind or 'it'} does is trained on"
-        )
+        return Recipe(plain, {"inner": "attack"}, f"the threat is no ball: inputs come from {ATTACKS[threat.kind]}")
     if threat.ball is not None and threat.ball.norm not in ("linf", "l2"):
         return Recipe(plain, {}, f"it works in {threat.ball.norm}")
     if not budget:

@@ -12,7 +12,7 @@ import msgspec
 from hauberk.api.assembling import Frame, assemble
 from hauberk.api.harden_card import model_card
 from hauberk.api.harden_checkpoints import CheckpointFile, write_whole
-from hauberk.api.harden_recipes import Recipe, choose, resolve, seconds, training_settings
+from hauberk.api.harden_recipes import ATTACKS, Recipe, choose, resolve, seconds, training_settings
 from hauberk.api.harden_strength import examination
 from hauberk.api.private_hardening import purse_for
 from hauberk.api.subject import Subject, constrained, open_subject, threads_for
@@ -54,7 +54,7 @@ def harden(
     *,
     threat: str | None = None,
     defense: str | None = None,
-    attack: str = "evasion.pgd",
+    attack: str | None = None,
     settings: Mapping[str, Scalar] | None = None,
     budget: str | float | None = None,
     resume: bool = False,
@@ -66,7 +66,8 @@ def harden(
 ) -> Hardened:
     """Harden a project's model against one of its evasion threats; save weights, model card and report.
 
-    defense: by name, None to choose by model, threat and budget. attack: chooses the best state while training.
+    defense: by name, None to choose by model, threat and budget. attack: chooses the best state while training; None
+    for the one that fits the threat.
     settings: of the defense. budget: of training, such as "10m" or seconds. resume: go on from the checkpoint that a
     broken run left beside the weights. weights: where to; by default beside the model, as NAME.hardened.safetensors;
     card and report go beside it. Ctrl-C while training keeps the best weights so far and says so; the model's own file
@@ -93,7 +94,9 @@ def harden(
         recipe = _recipe(subject, enemy, defense, span)
         rule = cast(Defense, build("defenses", recipe.defense, _settings(recipe, settings, span)))
         purse = purse_for(rule, recipe.defense, frame, root, subject, stamp, clock)
-        steps = _steps(subject, name, section, enemy, rule, attack, stamp, number, progress, keeper, purse)
+        steps = _steps(
+            subject, name, section, enemy, rule, attack or ATTACKS[enemy.kind], stamp, number, progress, keeper, purse
+        )
     except MissingPower as error:
         steps, recipe = _nothing(error, stamp), Recipe(defense or "", {}, "")
     with threads_for(subject, project.run.threads):

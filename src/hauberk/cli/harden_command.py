@@ -14,7 +14,7 @@ from hauberk.cli.options import pairs, reporting, show
 @click.option("--budget", metavar="SPAN", help="Train for so long, such as 10m, 90s or 1h30m.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes that train together.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint a broken run left.")
-@click.option("--attack", default="evasion.pgd", show_default=True, help="The attack that chooses the best state.")
+@click.option("--attack", help="The attack that chooses the best state (default: the one that fits the threat).")
 @click.option(
     "--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the defense; may be given again."
 )
@@ -31,7 +31,7 @@ def command(
     budget: str | None,
     workers: int | None,
     resume: bool,
-    attack: str,
+    attack: str | None,
     settings: tuple[str, ...],
     weights: str | None,
     samples: int | None,
