@@ -16,6 +16,8 @@ IPV6 = Kind("ipv6", "IPv6 address", "network address", chance=0.0, words=" ip")
 MAC = Kind("mac", "MAC address", "network address", chance=0.0, words=" mac |ethernet")
 _LOCAL, _DOMAIN = 64, 96
 """Characters of a local part (RFC 5321 §4.5.3.1) and as many of a domain as are looked at."""
+_SHORT_LOCAL, _SHORT_DOMAIN = 24, 32
+"""As many are enough for most; the others are looked at again."""
 _VERSION = (b"ersion", b"VERSION", b"elease")
 
 
@@ -36,23 +38,34 @@ def emails(text: Text) -> Spans:
     ats = np.flatnonzero(text.data == ord("@"))
     if not len(ats):
         return Spans.none(EMAIL.name)
-    before = _run(_IN_LOCAL[text.windows(ats - _LOCAL, _LOCAL)[:, ::-1]])
-    after = text.windows(ats + 1, _DOMAIN)
+    long = _IN_LOCAL[text.windows(ats - _SHORT_LOCAL, _SHORT_LOCAL)].all(1)
+    long |= _IN_DOMAIN[text.windows(ats + 1, _SHORT_DOMAIN)].all(1)
+    short = _emails(text, ats[~long], _SHORT_LOCAL, _SHORT_DOMAIN)
+    if not long.any():
+        return short
+    both = [np.concatenate(pair) for pair in zip(short[1:], _emails(text, ats[long], _LOCAL, _DOMAIN)[1:], strict=True)]
+    return Spans(EMAIL.name, both[0], both[1], both[2])
+
+
+def _emails(text: Text, ats: Ints, local: int, domain: int) -> Spans:
+    """Judge the places of some @, with so many characters before and after."""
+    before = _run(_IN_LOCAL[text.windows(ats - local, local)[:, ::-1]])
+    after = text.windows(ats + 1, domain)
     length = _run(_IN_DOMAIN[after])
     rows = np.arange(len(ats))
     for _ in range(2):  # a full stop of the sentence
         last = after[rows, np.maximum(length - 1, 0)]
         length -= ((last == ord(".")) | (last == ord("-"))) & (length > 0)
-    inside = np.arange(_DOMAIN) < length[:, None]
+    inside = np.arange(domain) < length[:, None]
     dots = (after == ord(".")) & inside
-    final = np.where(dots.any(1), _DOMAIN - 1 - dots[:, ::-1].argmax(1), _DOMAIN)
-    letters = text.kinds(ats + 1, _DOMAIN) > DIGIT
-    top = (~(inside & (np.arange(_DOMAIN) > final[:, None])) | letters).all(1) & (length - final > 2)
+    final = np.where(dots.any(1), domain - 1 - dots[:, ::-1].argmax(1), domain)
+    letters = text.kinds(ats + 1, domain) > DIGIT
+    top = (~(inside & (np.arange(domain) > final[:, None])) | letters).all(1) & (length - final > 2)
     starts = ats - before
     for mark in b".'-":
         starts += (text.data[starts] == mark) & (starts < ats)
     doubled = (dots[:, 1:] & dots[:, :-1]).any(1) | (after[:, 0] == ord(".")) | (text.data[ats - 1] == ord("."))
-    good = (starts < ats) & (before < _LOCAL) & top & ~doubled & (final < _DOMAIN)
+    good = (starts < ats) & (before < local) & top & ~doubled & (final < domain)
     return Spans(EMAIL.name, starts[good], (ats + 1 + length)[good], np.ones(int(good.sum()), np.bool_))
 
 

@@ -16,6 +16,7 @@ Check: TypeAlias = Callable[[Chars], Flags]
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _DAYS = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
+_FEW = 12
 _LUHN_TWICE = np.array([0, 2, 4, 6, 8, 1, 3, 5, 7, 9])
 
 _VERHOEFF_PRODUCT = np.array(
@@ -111,6 +112,13 @@ def begins_with_date(chars: Chars, order: str = "yymmdd") -> Flags:
 
 def one_of(values: Ints, known: Sequence[int] | range) -> Flags:
     """Say which values are known ones."""
+    if isinstance(known, range) and known.step == 1:
+        return np.asarray((values >= known.start) & (values < known.stop))
+    if len(known) <= _FEW:
+        found = values == known[0]
+        for one in known[1:]:
+            found |= values == one
+        return np.asarray(found)
     return np.asarray(np.isin(values, np.array(known)))
 
 

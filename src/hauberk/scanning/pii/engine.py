@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
@@ -23,6 +22,7 @@ from hauberk.scanning.pii import (
     vat,
     wallets,
 )
+from hauberk.scanning.pii.context import nearby, plain
 from hauberk.scanning.pii.forms import Form, Lookup, characters
 from hauberk.scanning.pii.groups import PAD, Bytes, Groups, Ints, Text, groups
 from hauberk.scanning.pii.kinds import Kind
@@ -63,17 +63,13 @@ _ANY_ID = (
     *("identidad", "document no", "document num", "passport"),
 )
 """Words for a number people are known by that do not say of which country."""
-_BEFORE, _AFTER = 56, 16
-"""Bytes around a number in which its word stands."""
+_AFTER = 16
+"""Bytes behind a number in which its word may stand."""
 _WEAK = 0.5
 """A kind that so large a share of like writings passes is told by its word alone."""
 _PIECE = 1 << 18
 _CLOSE = 40
 """Characters before a weak number in which its word stands."""
-_NUMBER = re.compile(r"\S*\d{3}\S*")
-_LIST = re.compile(r"[\s,;/|&]*(?:and|or|und|oder|et|ou|y|e|o)?\s*")
-"""What stands between the numbers of a list: the word before the first is for all."""
-_MARKS = re.compile(r"[\W_]+")
 
 
 class Found(NamedTuple):
@@ -215,19 +211,16 @@ def _ranks(text: Text, kinds: Ints, starts: Ints, ends: Ints, alone: np.ndarray,
     asked = ~alone & ~(weak & _meets(starts, ends, alone & ~weak))
     asked |= alone & ~weak & _meets(starts, ends, asked | alone, others=True)
     if about:
-        plain = _plain(about)
-        told = np.array([any(word in plain for word in _words(index)) for index in range(len(KINDS))])
-        if not told.any() and any(word in plain for word in _ANY_ID):
+        asked_of = plain(about)
+        told = np.array([any(word in asked_of for word in kind.words.split("|") if word) for kind in KINDS])
+        if not told.any() and any(word in asked_of for word in _ANY_ID):
             told = _NATIONAL
         rank[told[kinds]] = 0
         asked &= ~told[kinds] & (alone if told.any() else True)  # the column's name has said what else it holds
     asked &= ~(text.begins(starts) & text.ends(ends))
-    near: dict[int, str] = {}
-    for row in np.flatnonzero(asked).tolist():
-        start = int(starts[row])
-        if start not in near:
-            near[start] = _before(text, start)
-        if _spoken(text, near[start], int(kinds[row]), int(ends[row])):
+    rows = np.flatnonzero(asked)
+    for row, near in zip(rows.tolist(), nearby(text, starts[rows]), strict=True):
+        if _spoken(text, near, int(kinds[row]), int(ends[row])):
             rank[row] = 0
     return np.asarray(rank, np.int64)
 
@@ -239,39 +232,25 @@ def _meets(starts: Ints, ends: Ints, chosen: np.ndarray, *, others: bool = False
     return np.asarray(count > (chosen if others else 0))
 
 
-def _before(text: Text, start: int) -> str:
-    """Read what stands before a number in its line or value, up to the number before that."""
-    raw = text.data[start - _BEFORE : start].tobytes().replace(b"\0", b"\n").rpartition(b"\n")[2]
-    near = raw.decode("utf-8", "ignore")
-    for last in reversed(list(_NUMBER.finditer(near))):
-        if not _LIST.fullmatch(near, last.end()):
-            near = near[last.end() :]
-            break
-        near = near[: last.start()]
-    return _plain(near)
-
-
-def _plain(text: str) -> str:
-    """Lower the letters and put one blank for everything else, at the ends too."""
-    return _MARKS.sub(" ", f" {text.lower()} ")
-
-
 def _spoken(text: Text, near: str, kind: int, end: int) -> bool:
     """Say whether a word for the kind stands near, in the same line or value."""
-    words = _words(kind)
-    close = near[-_CLOSE:] if KINDS[kind].chance >= _WEAK else near
-    if any(word in close for word in words) or (_NATIONAL[kind] and any(word in near for word in _ANY_ID)):
-        return True
-    if not words or text.data[end] != ord(" "):
+    words, weak = _words(kind), KINDS[kind].chance >= _WEAK
+    close = near[-_CLOSE:] if weak else near
+    for word in words:
+        if word in close:
+            return True
+    if weak or not words or text.data[end] != ord(" "):
         return False
     after = text.data[end : end + _AFTER].tobytes().replace(b"\0", b"\n").partition(b"\n")[0]
-    following = _plain(after.decode("utf-8", "ignore"))
+    following = plain(after.decode("utf-8", "ignore"))
     return any(word in following for word in words)
 
 
 @cache
 def _words(kind: int) -> tuple[str, ...]:
-    return tuple(word for word in KINDS[kind].words.split("|") if word)
+    """List the words for a kind, and for what people are known by those that say no country."""
+    own = tuple(word for word in KINDS[kind].words.split("|") if word)
+    return (*own, *_ANY_ID) if _NATIONAL[kind] else own
 
 
 def _apart(rank: Ints, starts: Ints, ends: Ints) -> Ints:

@@ -14,6 +14,7 @@ from hauberk.scanning.pii.groups import ADJACENT, SEPARATORS, Groups, Ints, Text
 Hashes: TypeAlias = npt.NDArray[np.uint64]
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)
+_LOW = np.uint64(0xFFFF)
 _LONGEST = 60
 """Runs longer than this are no number of any form."""
 
@@ -52,6 +53,8 @@ class Lookup:
         hashes = np.array([_hash(form) for form in self._forms], np.uint64)
         self._order = np.argsort(hashes)
         self._hashes = hashes[self._order]
+        self._known = np.zeros(1 << 16, np.bool_)
+        self._known[hashes & _LOW] = True  # most places are told by it and need no search
         self._most = max((sum(mark in "9A" for mark, _ in form.runs()) for form in self._forms), default=0)
 
     def find(self, text: Text, found: Groups) -> Iterator[Met]:
@@ -73,11 +76,12 @@ class Lookup:
         free = text.right_free(found.ends)
         rows, starts = [], []
         for _ in range(self._most):
-            place = np.searchsorted(self._hashes, hashes)
+            likely = np.flatnonzero(self._known[hashes & _LOW] & free[last])
+            place = np.searchsorted(self._hashes, hashes[likely])
             place[place == len(self._hashes)] = 0
-            hit = np.flatnonzero((self._hashes[place] == hashes) & free[last])
+            hit = self._hashes[place] == hashes[likely]
             rows.append(self._order[place[hit]])
-            starts.append(found.starts[here[hit]])
+            starts.append(found.starts[here[likely[hit]]])
             on = np.flatnonzero(found.after[last] > 0)
             if not len(on):
                 break
