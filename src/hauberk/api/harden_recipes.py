@@ -14,7 +14,7 @@ from hauberk.core.plugins import Settings, catalog
 from hauberk.core.protocols import Modular, Split, Target, powers
 from hauberk.core.threat import Kind, Threat
 
-MANY = 40.0
+MANY = 12.0
 """Epochs of PGD-7 a budget must pay for before TRADES is worth more than what makes more of each gradient."""
 _PROBE = 64
 """Inputs of the probe that tells what a step costs."""

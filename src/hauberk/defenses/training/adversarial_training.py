@@ -41,7 +41,7 @@ class AdversarialTraining:
         paper="Madry et al. 2018, arXiv:1706.06083; early stopping: Rice et al. 2020, arXiv:2002.11569",
         needs=("gradients", "module"),
         norms=("linf", "l2", "l1", "l0"),
-        sets=("patch", "transform"),
+        sets=("constraints", "patch", "transform"),
         inputs=("chw", "row"),
         threats=("AML.T0043", "AML.T0015", "OWASP-ML01"),
         extra="models",
