@@ -92,6 +92,12 @@ def test_a_hundred_thousand_columns(tmp_path, monkeypatch):
     report = audit("a.csv", folder=tmp_path)
     assert any(one.kind == "limit" and "100000 columns" in one.reason for one in report.skipped)
     assert report.verdict().exit_status == 3
+    assert len(report.findings) <= 100
+
+
+def test_a_label_that_is_not_there_is_said(folder):
+    report = audit("a.csv", folder=folder, manner=Manner(label="gone"))
+    assert "data.missing_column" in rules(report)
 
 
 @pytest.mark.parametrize(

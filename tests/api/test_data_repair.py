@@ -100,6 +100,9 @@ def test_packed_files_and_json_lines(tmp_path):
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
     done = repair("a.jsonl.gz", tmp_path / "b.jsonl.gz", folder=tmp_path, wishes=Wishes(label="y"))
     assert done.rows == 7
+    heading, changed = changes(done.changes)
+    assert heading["kept"] == 7
+    assert [one["reason"] for one in changed if one["row"] == 40] == ["it is no JSON object"]
     undo(tmp_path / "b.jsonl.gz", tmp_path / "c.jsonl")
     assert (tmp_path / "c.jsonl").read_text() == text
 

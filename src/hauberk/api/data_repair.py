@@ -109,9 +109,8 @@ def repair(
         from hauberk.api.data_repair_parquet import write
 
         write(path, target, changes, decisions)
-    else:
-        _write(path, target, changes, decisions)
-    return done
+        return done
+    return msgspec.structs.replace(done, rows=_write(path, target, changes, decisions))
 
 
 def _stream(root: Path, source: str) -> Stream:
@@ -129,8 +128,8 @@ def _unlike(source: Path, target: Path) -> None:
     absent(target.with_name(target.name + ENDING))
 
 
-def _write(path: Path, target: Path, changes: Path, decisions: Decisions) -> None:
-    """Copy records, drop or change some, and write the change list; both appear at the end."""
+def _write(path: Path, target: Path, changes: Path, decisions: Decisions) -> int:
+    """Copy records, drop or change some, and write the change list; both appear at the end. Returns the rows kept."""
     from hauberk.datasets.records import opened, shape_of
     from hauberk.datasets.whole_file import whole_files
 
@@ -138,15 +137,14 @@ def _write(path: Path, target: Path, changes: Path, decisions: Decisions) -> Non
     with opened(path) as plain, whole_files(changes, target) as (list_file, out):
         before, after = hashlib.sha256(), hashlib.sha256()
         listed: list[Change] = []
-        kept = 0
+        dropped = 0
         with _packed(target, out) as sink:
             for data, change in _repaired(plain, shape, decisions, before):
                 if change is not None:
                     listed.append(change)
-                if data:
-                    after.update(data)
-                    sink.write(data)
-                    kept += 1
+                    dropped += change.row is not None and not data
+                after.update(data)
+                sink.write(data)
         heading = Heading(
             kind=_KIND,
             tool=f"hauberk {__version__}",
@@ -154,9 +152,10 @@ def _write(path: Path, target: Path, changes: Path, decisions: Decisions) -> Non
             before=before.hexdigest(),
             after=after.hexdigest(),
             rows=decisions.total,
-            kept=kept,
+            kept=decisions.total - dropped,
         )
         write_changes(list_file, heading, listed)
+    return decisions.total - dropped
 
 
 @contextmanager
@@ -182,7 +181,7 @@ def _repaired(
             header = column_names(cells(record.data.removeprefix(b"\xef\xbb\xbf"), shape))
             yield record.data, None
             continue
-        decision = _decision(record, decisions)
+        decision = _decision(record, decisions, shape)
         if decision is None:
             yield record.data, None
             continue
@@ -190,14 +189,23 @@ def _repaired(
         yield new, _change(place, record, decision)
 
 
-def _decision(record: Record, decisions: Decisions) -> Decision | None:
+def _decision(record: Record, decisions: Decisions, shape: Shape) -> Decision | None:
     from hauberk.scanning.tables.deciding import Decision
 
+    if shape == "json_lines" and record.row is not None and not _is_object(record.data):
+        return Decision("dropped", "it is no JSON object", {})
     if record.row is not None:
         return decisions.rows.get(record.row)
     if record.data.strip():
         return Decision("dropped", "it has more or fewer cells than the header", {})
     return None
+
+
+def _is_object(data: bytes) -> bool:
+    try:
+        return isinstance(msgspec.json.decode(data), dict)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 def _change(place: int, record: Record, decision: Decision) -> Change:

@@ -138,7 +138,6 @@ class _Passing:
         labelled = self.label in self._names
         found = self._keys.result(labelled) if self._keys else None
         sample = self._sampler.result()
-        declared = [name for name, section in self._plan.columns.items() if not section.ignore]
         digests = self._stream.digests()
         facts = TableFacts(
             path=self._stream.name,
@@ -149,7 +148,7 @@ class _Passing:
             root=self._blocks.root() if self._blocks is not None else "",
             columns=columns,
             expectations=self._expectations.result(),
-            absent=tuple(name for name in declared if name not in self._names) if self._rows else (),
+            absent=tuple(name for name in self._wanted() if name not in self._names) if self._rows else (),
             undeclared=tuple(name for name in self._names if name not in self._plan.columns and name != self.label),
             faults=(*self._stream.faults(), *self._cut()),
             repeats=found.repeats if found else None,
@@ -163,6 +162,11 @@ class _Passing:
             facts = compared(facts, sample, left_out, np.random.default_rng(self._plan.seed))
         keys = self._keys.keys() if self._keys else (np.zeros(0, np.uint64), np.zeros(0, np.int64))
         return Examined(facts, sample, digests, keys)
+
+    def _wanted(self) -> list[str]:
+        """Name the columns that are declared, and the label that was asked for."""
+        declared = [name for name, section in self._plan.columns.items() if not section.ignore]
+        return declared + [name for name in [self._plan.label] if name and name not in declared]
 
     def _cut(self) -> tuple[Fault, ...]:
         if not self._wide:

@@ -18,6 +18,8 @@ from hauberk.scanning.tables.engine import Examined
 from hauberk.scanning.tables.facts import DataDraft, DataRule, TableFacts
 
 RECIPE = "scanning.data"
+PER_RULE = 50
+"""Findings of one rule that are listed for one data set: a table may have thousands of columns."""
 
 
 @cache
@@ -41,8 +43,11 @@ def judged(found: Examined, stamp: Stamp, rules_off: tuple[str, ...] = ()) -> It
             reason = f"the rule {entry.name} failed: {type(error).__name__}: {str(error)[:200]}"
             yield Skipped(subject=facts.path, reason=plain(reason), kind="error", provenance=stamp.of(RECIPE))
             continue
-        for draft in drafts:
+        for draft in drafts[:PER_RULE]:
             yield _finding(entry, draft, facts, named, stamp)
+        if len(drafts) > PER_RULE:
+            reason = f"{len(drafts) - PER_RULE} more findings of {entry.name} are not listed"
+            yield Skipped(subject=facts.path, reason=reason, kind="scope", provenance=stamp.of(RECIPE))
     yield from _gaps(facts, stamp)
     yield from _measured(facts, named, stamp)
 
