@@ -18,8 +18,8 @@ from torch.nn import functional
 Tensors: TypeAlias = Sequence[torch.Tensor]
 Slots: TypeAlias = Mapping[str, torch.Tensor]
 """Name of a layer's trainable parameter ("weight", "bias") → the part of the gradient buffer that is its own."""
-PATCHES = 4_000_000
-"""Numbers of unfolded patches made at once (16 MB): patches of a whole batch may be nine times its activations."""
+PATCHES = 500_000
+"""Numbers of unfolded patches made at once (2 MB): patches of a whole batch may be nine times its activations."""
 
 
 KEPT = 2.5
@@ -80,12 +80,15 @@ def _sequences(a: torch.Tensor, g: torch.Tensor, slots: Slots) -> Piece:
     if sums is not None:
         squared = squared + torch.linalg.vector_norm(sums, dim=1).square_()
 
+    # What is formed takes the place of what it came from: both would be too much memory.
+    held = (a, g) if "weight" in slots and formed is None else None
+
     def add(c: torch.Tensor) -> None:
         if formed is not None:
             slots["weight"].view(-1).addmv_(formed.reshape(b, -1).t(), c)
-        elif "weight" in slots:
-            weighted = (g * c.view(-1, 1, 1)).reshape(b * t, o)
-            slots["weight"].addmm_(weighted.t(), a.reshape(b * t, i))
+        if held is not None:
+            weighted = (held[1] * c.view(-1, 1, 1)).reshape(b * t, o)
+            slots["weight"].addmm_(weighted.t(), held[0].reshape(b * t, i))
         if sums is not None:
             slots["bias"].addmv_(sums.t(), c)
 
@@ -114,12 +117,15 @@ def _convolution(layer: nn.Module, ins: Tensors, outs: Tensors, slots: Slots) ->
     if sums is not None:
         squared = squared + torch.linalg.vector_norm(sums, dim=1).square_()
 
+    held = (a, g) if "weight" in slots and not formed else None
+
     def add(c: torch.Tensor) -> None:
         if formed:
             for part, share in zip(formed, torch.split(c, len(formed[0])), strict=True):
                 slots["weight"].view(-1).addmv_(part.t(), share)
-        elif "weight" in slots:
-            slots["weight"].add_(_summed(layer, a, g * c.view(-1, *(1,) * (g.ndim - 1))))
+        if held is not None:
+            weighted = held[1] * c.view(-1, *(1,) * (held[1].ndim - 1))
+            slots["weight"].add_(_summed(layer, held[0], weighted))
         if sums is not None:
             slots["bias"].addmv_(sums.t(), c)
 
