@@ -23,9 +23,10 @@ from torch import nn
 from hauberk.attacks.driver import Driving
 from hauberk.attacks.evasion.pgd import PGD
 from hauberk.attacks.examining_detection import examine_detection
+from hauberk.core.defending import Detection
 from hauberk.core.evidence import Measurement
 from hauberk.core.plugins import build, catalog
-from hauberk.core.protocols import Detection, Split
+from hauberk.core.protocols import Split
 from hauberk.core.provenance import Stamp
 from hauberk.core.schema import DatasetSpec
 from hauberk.core.threat import Ball, Threat

@@ -106,7 +106,7 @@ class Sure:
         return threat.ball is not None
 
     def certify(self, x, y, threat, rng):
-        from hauberk.core.protocols import Proof
+        from hauberk.core.defending import Proof
 
         return Proof(torch.arange(len(x)) < self.share * len(x), 0.001, "by word of mouth")
 

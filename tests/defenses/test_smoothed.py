@@ -7,11 +7,12 @@ import torch
 from scipy.stats import norm
 
 from hauberk.attacks.certifying_any import certificates
+from hauberk.core.defending import Certifying, Defended
 from hauberk.core.errors import UsageError
 from hauberk.core.evidence import Measurement
 from hauberk.core.plugins import build
 from hauberk.core.progress import Silent
-from hauberk.core.protocols import Certifying, Defended, Differentiable, Split, TargetSpec
+from hauberk.core.protocols import Differentiable, Split, TargetSpec
 from hauberk.core.threat import Ball, Patch, Threat
 from hauberk.defenses.smoothed import smoothed
 

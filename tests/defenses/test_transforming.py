@@ -7,8 +7,9 @@ import pytest
 import torch
 from scipy.ndimage import median_filter
 
+from hauberk.core.defending import Defended
 from hauberk.core.errors import MissingPower
-from hauberk.core.protocols import Defended, Differentiable, TargetSpec, powers
+from hauberk.core.protocols import Differentiable, TargetSpec, powers
 from hauberk.defenses.transforming import Transformation, transformed
 from hauberk.defenses.transforming_images import median, rounded
 from hauberk.numeric.bpda import identity

@@ -16,14 +16,13 @@ from hauberk.attacks.examining_detection import examine_detection
 from hauberk.attacks.examining_extraction import examine_extraction
 from hauberk.attacks.examining_poisoning import examine_poisoning
 from hauberk.attacks.examining_privacy import examine_privacy
+from hauberk.core.defending import Defended, Detection
 from hauberk.core.errors import ProjectError
 from hauberk.core.evidence import Entry
 from hauberk.core.plugins import build
 from hauberk.core.policy import Policy
 from hauberk.core.project import Project, ThreatSection
 from hauberk.core.protocols import (
-    Defended,
-    Detection,
     EvasionAttack,
     ExtractionAttack,
     MembershipAttack,

@@ -15,10 +15,11 @@ from hauberk.attacks.chunks import Bench, Outcome, Samples, samples_at, stream
 from hauberk.attacks.tally import Scope
 from hauberk.attacks.trials import Trial, beaten
 from hauberk.attacks.trust import examined
+from hauberk.core.defending import Defended
 from hauberk.core.errors import MeasurementError, MissingPower
 from hauberk.core.evidence import Entry, Indicator, Measurement, Role
 from hauberk.core.progress import Silent
-from hauberk.core.protocols import Dataset, Defended, EvasionAttack, Progress
+from hauberk.core.protocols import Dataset, EvasionAttack, Progress
 from hauberk.core.provenance import Stamp
 from hauberk.core.threat import Threat
 

@@ -14,8 +14,9 @@ from hauberk.attacks.cascade import Profile, answers, candidates, choose, errs, 
 from hauberk.attacks.chunks import streams
 from hauberk.attacks.counting import Ledger, view
 from hauberk.attacks.driver import Driving
+from hauberk.core.defending import Defended
 from hauberk.core.errors import BudgetSpent
-from hauberk.core.protocols import Defended, Differentiable, EvasionAttack, Target
+from hauberk.core.protocols import Differentiable, EvasionAttack, Target
 from hauberk.core.schema import Layout
 from hauberk.core.threat import Threat
 

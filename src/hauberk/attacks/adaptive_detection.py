@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import torch
 
+from hauberk.core.defending import Detector
 from hauberk.core.errors import MissingPower
-from hauberk.core.protocols import Detector, Differentiable
+from hauberk.core.protocols import Differentiable
 from hauberk.core.threat import Norm
 from hauberk.numeric.balls import Region, steepest
 from hauberk.numeric.losses import Aim

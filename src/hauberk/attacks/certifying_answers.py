@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from hauberk.attacks.certifying import LEVEL, RECIPE, chosen
 from hauberk.attacks.chunks import stream
+from hauberk.core.defending import Certifying
 from hauberk.core.errors import MeasurementError
 from hauberk.core.evidence import Measurement, Skipped
-from hauberk.core.protocols import Certifying, Dataset
+from hauberk.core.protocols import Dataset
 from hauberk.core.provenance import Stamp
 from hauberk.core.threat import Threat
 from hauberk.numeric.intervals import clopper_pearson

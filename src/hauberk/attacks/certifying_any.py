@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from hauberk.attacks.certifying import certifiable, examine_certified
 from hauberk.attacks.certifying_answers import examine_answers
 from hauberk.attacks.certifying_networks import boundable, examine_bounded
+from hauberk.core.defending import Certifying
 from hauberk.core.evidence import Entry
-from hauberk.core.protocols import Certifying, Dataset, Target
+from hauberk.core.protocols import Dataset, Target
 from hauberk.core.provenance import Stamp
 from hauberk.core.threat import Threat
 

@@ -11,19 +11,11 @@ from hauberk.attacks.adaptive_detection import evade
 from hauberk.attacks.allowed import allowed
 from hauberk.attacks.cascade import settled
 from hauberk.attacks.recording import Recorder, Samples, decisions, generator, guarded, samples
+from hauberk.core.defending import Defended, Detection, Detector
 from hauberk.core.errors import MissingPower
 from hauberk.core.evidence import Entry, Indicator, Role
 from hauberk.core.progress import Silent
-from hauberk.core.protocols import (
-    Dataset,
-    Defended,
-    Detection,
-    Detector,
-    Differentiable,
-    EvasionAttack,
-    Progress,
-    Target,
-)
+from hauberk.core.protocols import Dataset, Differentiable, EvasionAttack, Progress, Target
 from hauberk.core.provenance import Stamp
 from hauberk.core.threat import Threat
 from hauberk.numeric.balls import region

@@ -109,45 +109,6 @@ class Trainable(Target, Protocol):
 
 
 @runtime_checkable
-class Defended(Target, Protocol):
-    """A target behind a defense of inference time, which shows how somebody who knows the defense would attack it."""
-
-    @property
-    def draws(self) -> int:
-        """Looks whose mean a search should take (expectation over transformation): 1 where it answers alike twice."""
-        ...
-
-    def bare(self) -> Target:
-        """Return the model without the defense: what breaks it may break the defended one too."""
-        ...
-
-    def adaptive(self) -> Target:
-        """Return the same defense, which answers alike, with a stand-in's gradient where its own leads nowhere."""
-        ...
-
-
-class Proof(NamedTuple):
-    """What a target says of its own answers: safe (n,) bool, each wrong with probability `error` at most, and how."""
-
-    safe: torch.Tensor
-    error: float
-    how: str
-
-
-@runtime_checkable
-class Certifying(Target, Protocol):
-    """A target that can prove of an answer that no allowed change alters it."""
-
-    def certifies(self, threat: Threat) -> bool:
-        """Tell whether it proves anything under this threat."""
-        ...
-
-    def certify(self, x: torch.Tensor, y: torch.Tensor, threat: Threat, rng: torch.Generator) -> Proof:
-        """Say of which x (n, *shape) it is proven that the answer is y (n,) under every allowed change."""
-        ...
-
-
-@runtime_checkable
 class Ensemble(Target, Protocol):
     """A target that is a tree ensemble and shows its trees."""
 
@@ -353,36 +314,36 @@ class Defense(Protocol):
         ...
 
 
-class Detector(Protocol):
-    """A fitted detector of adversarial inputs."""
+class Suspicion(NamedTuple):
+    """What a detector of poison says of n training rows.
 
-    def score(self, x: torch.Tensor) -> torch.Tensor:
-        """Score inputs x (n, *shape) → (n,) float32 without gradient; higher is more suspicious."""
-        ...
+    scores: (n,) float64, higher is more suspicious; of use as a ranking even where nothing is flagged.
+    flagged: (n,) bool, the rows to set aside. alarm: how far the strongest sign lies above what clean data show, 1 at
+    the detector's threshold; below 1 nothing is flagged. aim: the class the rows seem to be planted for; None without
+    alarm. note: the sign in one sentence, for people.
+    """
 
-    def suspicion(self, x: torch.Tensor) -> torch.Tensor:
-        """Compute a score (n,) under autograd that falls where `score` falls: what an adaptive attacker descends."""
-        ...
+    scores: torch.Tensor
+    flagged: torch.Tensor
+    alarm: float
+    aim: int | None
+    note: str
 
 
-class Detection(Protocol):
-    """Fit a detector to a target."""
+@runtime_checkable
+class PoisonDetector(Protocol):
+    """Find the rows of a training set that were planted.
+
+    blind: the families of poison it cannot see, in words; a report prints them.
+    """
 
     card: ClassVar[Card]
+    blind: ClassVar[tuple[str, ...]]
 
-    def fit(
-        self,
-        target: Target,
-        data: Split,
-        threat: Threat,
-        rng: torch.Generator,
-        *,
-        attack: EvasionAttack,
-        progress: Progress,
-    ) -> Detector:
-        """Fit to clean training data, and to attacks on it where it needs any.
+    def suspect(self, x: torch.Tensor, y: torch.Tensor, target: Target | None, rng: torch.Generator) -> Suspicion:
+        """Judge the rows x (n, *shape), y (n,). target: the model trained on them, where the card needs one.
 
-        Raises MissingPower where the target lacks what it needs, UsageError where there is too little data.
+        Raises MissingPower where it needs a target that is not given, DataError for too few rows.
         """
         ...
 

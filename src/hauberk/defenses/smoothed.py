@@ -8,7 +8,8 @@ import msgspec
 import torch
 from torch.nn.functional import one_hot
 
-from hauberk.core.protocols import Certifying, Differentiable, Proof, Target, TargetSpec
+from hauberk.core.defending import Certifying, Proof
+from hauberk.core.protocols import Differentiable, Target, TargetSpec
 from hauberk.core.threat import Threat
 from hauberk.numeric.smoothing import Question, needed
 

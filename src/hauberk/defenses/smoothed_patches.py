@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import torch
 
-from hauberk.core.protocols import Differentiable, Proof, Target, TargetSpec
+from hauberk.core.defending import Proof
+from hauberk.core.protocols import Differentiable, Target, TargetSpec
 from hauberk.core.threat import Threat
 from hauberk.numeric.patch_smoothing import bands, safe, touched, votes
 

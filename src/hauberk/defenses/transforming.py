@@ -10,8 +10,9 @@ from typing import TypeAlias
 import msgspec
 import torch
 
+from hauberk.core.defending import Defended
 from hauberk.core.errors import MissingPower
-from hauberk.core.protocols import Defended, Differentiable, Target, TargetSpec
+from hauberk.core.protocols import Differentiable, Target, TargetSpec
 from hauberk.numeric.bpda import Step, straight_through
 
 Tensor = torch.Tensor

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import torch
 
 from hauberk.core.errors import UsageError
 from hauberk.core.threat import Ball, Norm
 from hauberk.numeric.linear_bounds_graph import INPUT, Graph
-from hauberk.numeric.linear_bounds_steps import Affine, Bend, Interval, Most
+from hauberk.numeric.linear_bounds_steps import Affine, Bend, Interval, Lines, Most
 
 Tensor = torch.Tensor
 Method: TypeAlias = Literal["ibp", "crown-ibp", "crown"]
@@ -57,6 +57,19 @@ class Area:
         return Area(self.center[rows], box, self.norm, self.radius)
 
 
+class _Found(NamedTuple):
+    """What is known of a graph's places over one area: their intervals, and bends' lines once they were asked for."""
+
+    at: list[Interval]
+    lines: dict[int, Lines]
+
+    def line(self, index: int, bend: Bend, source: int) -> Lines:
+        """Return a bend's lines; whoever asks has passed it, so that the interval of its input is settled."""
+        if index not in self.lines:
+            self.lines[index] = bend.lines(self.at[source])
+        return self.lines[index]
+
+
 def area_of(ball: Ball, x: Tensor, bounds: tuple[float, float]) -> Area:
     """Build the area of a ball around x (n, *shape) cut by the bounds; raises UsageError for l0, which has no box."""
     if ball.norm == "l0":
@@ -71,7 +84,7 @@ def output_bounds(graph: Graph, area: Area, method: Method = "crown") -> Interva
     each = torch.eye(classes, dtype=area.center.dtype).expand(n, classes, classes)
     found, last = _intermediate(graph, area, method), len(graph.places) - 1
     if method == "ibp":
-        return found[-1]
+        return found.at[-1]
     return Interval(_pulled(graph, last, each, found, area), -_pulled(graph, last, -each, found, area))
 
 
@@ -92,7 +105,7 @@ def margins(graph: Graph, area: Area, y: Tensor, method: Method = "crown") -> Te
     while isinstance(step := graph.places[place].step, Affine):
         back = step.pull(over)
         over, constant, place = back.coefficients[0], constant + back.constant, graph.places[place].inputs[0]
-    return constant + Area(area.center, found[place], "linf", 0.0).least(over)
+    return constant + Area(area.center, found.at[place], "linf", 0.0).least(over)
 
 
 def certified(graph: Graph, area: Area, y: Tensor, rivals: Tensor | None = None, method: Method = "crown") -> Tensor:
@@ -116,14 +129,14 @@ def work(graph: Graph, area: Area) -> int:
         if isinstance(place.step, Bend | Most) and not isinstance(graph.places[place.inputs[0]].step, Bend):
             source = place.inputs[0]
             if _mixing(graph, source) > 1:
-                rows = int(_open(place.step, found[source]).flatten(1).any(0).sum())
+                rows = int(_open(place.step, found.at[source]).flatten(1).any(0).sum())
                 total += 2 * rows * len(area.center) * before
     return total
 
 
-def _intermediate(graph: Graph, area: Area, method: Method) -> list[Interval]:
+def _intermediate(graph: Graph, area: Area, method: Method) -> _Found:
     """Bound every place, in order; with "crown" the inputs of bends are bounded by lines where it matters."""
-    found, spreads = [area.box], _spreads(graph, area)
+    found, spreads = _Found([area.box], {}), _spreads(graph, area)
     exact = [area.norm in ("linf", "l2")]
     for index, place in enumerate(graph.places[1:], 1):
         step, sources = place.step, place.inputs
@@ -131,14 +144,14 @@ def _intermediate(graph: Graph, area: Area, method: Method) -> list[Interval]:
         if method == "crown" and isinstance(step, Bend | Most):
             (source,) = sources
             if not exact[source] and not isinstance(graph.places[source].step, Bend):
-                found[source] = _tightened(graph, source, step, found, area)
+                found.at[source] = _tightened(graph, source, step, found, area)
                 exact[source] = True
-        box = step.interval(*(found[source] for source in sources))
+        box = step.interval(*(found.at[source] for source in sources))
         spread = spreads[index]
         if spread is not None:
             middle = _centre(graph, index, area.center)
             box = Interval(torch.maximum(box.lower, middle - spread), torch.minimum(box.upper, middle + spread))
-        found.append(box)
+        found.at.append(box)
         exact.append(_mixing(graph, index) <= 1 and (area.norm == "linf" or spread is not None))
     return found
 
@@ -188,13 +201,13 @@ def _open(step: object, box: Interval) -> Tensor:
     return box.upper > box.lower
 
 
-def _tightened(graph: Graph, place: int, step: object, found: list[Interval], area: Area) -> Interval:
+def _tightened(graph: Graph, place: int, step: object, found: _Found, area: Area) -> Interval:
     """Bound the open values of a place by lines, a few at a time, and keep the better of both bounds.
 
     Down to the first bend coefficients are alike for all samples; from there on only those pairs of sample and value
     are followed that are open.
     """
-    box, shape = found[place], graph.places[place].shape
+    box, shape = found.at[place], graph.places[place].shape
     n, count = len(area.center), math.prod(shape)
     wanted = _open(step, box).flatten(1)
     lower, upper = box.lower.flatten(1).clone(), box.upper.flatten(1).clone()
@@ -205,7 +218,7 @@ def _tightened(graph: Graph, place: int, step: object, found: list[Interval], ar
         each = torch.zeros(len(part), count, dtype=lower.dtype)
         each[torch.arange(len(part)), part] = 1.0
         row, column = wanted[:, part].nonzero().unbind(1)
-        shared = _Way.at(graph, place, each.reshape(1, len(part), *shape))
+        shared = _Way.at(graph, place, each.reshape(1, len(part), *shape), found)
         least, most = (way.paired(column).to_input(found, area, row).squeeze(1) for way in (shared, shared.turned()))
         at = (row, part[column])
         lower[at] = torch.maximum(lower[at], least)
@@ -213,7 +226,7 @@ def _tightened(graph: Graph, place: int, step: object, found: list[Interval], ar
     return Interval(lower.reshape(box.lower.shape), upper.reshape(box.upper.shape))
 
 
-def _pulled(graph: Graph, place: int, over: Tensor, found: list[Interval], area: Area) -> Tensor:
+def _pulled(graph: Graph, place: int, over: Tensor, found: _Found, area: Area) -> Tensor:
     """Bound Σ over · place (n, m) from below: pull coefficients (n or 1, m, …) back to the input."""
     return _Way(graph, {place: over}, over.new_zeros(over.shape[:2]), place).to_input(found, area)
 
@@ -228,11 +241,11 @@ class _Way:
     last: int
 
     @classmethod
-    def at(cls, graph: Graph, place: int, over: Tensor) -> _Way:
+    def at(cls, graph: Graph, place: int, over: Tensor, found: _Found) -> _Way:
         """Begin at a place and go down to the first bend, which alone asks for intervals."""
         way = cls(graph, {place: over}, over.new_zeros(over.shape[:2]), place)
         while way.last > INPUT and not isinstance(graph.places[way.last].step, Bend | Most):
-            way = way.stepped([], None)
+            way = way.stepped(found, None)
         return way
 
     def turned(self) -> _Way:
@@ -244,21 +257,23 @@ class _Way:
         waiting = {key: value[0].index_select(0, column).unsqueeze(1) for key, value in self.waiting.items()}
         return _Way(self.graph, waiting, self.constant[0].index_select(0, column).unsqueeze(1), self.last)
 
-    def stepped(self, found: list[Interval], rows: Tensor | None) -> _Way:
+    def stepped(self, found: _Found, rows: Tensor | None) -> _Way:
         """Pull what waits at the last place on to its sources."""
         place = self.graph.places[self.last]
         waiting, constant = dict(self.waiting), self.constant
         here = waiting.pop(self.last, None)
         if here is not None:
             assert place.step is not None
-            inputs = tuple(found[source] for source in place.inputs) if found else ()
-            back = place.step.pull(here, inputs, rows)
+            if isinstance(place.step, Bend):
+                back = place.step.along(here, found.line(self.last, place.step, place.inputs[0]), rows)
+            else:
+                back = place.step.pull(here, tuple(found.at[source] for source in place.inputs), rows)
             constant = constant + back.constant
             for source, part in zip(place.inputs, back.coefficients, strict=True):
                 waiting[source] = waiting[source] + part if source in waiting else part
         return _Way(self.graph, waiting, constant, self.last - 1)
 
-    def to_input(self, found: list[Interval], area: Area, rows: Tensor | None = None) -> Tensor:
+    def to_input(self, found: _Found, area: Area, rows: Tensor | None = None) -> Tensor:
         """Go all the way and take the least value over the area (n, m)."""
         way = self
         while way.last > INPUT:

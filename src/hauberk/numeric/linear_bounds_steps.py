@@ -118,7 +118,10 @@ class Bend:
 
     def pull(self, over: Tensor, inputs: tuple[Interval, ...], rows: Tensor | None = None) -> Pulled:
         """Take the line below where a coefficient is positive and the line above where it is negative."""
-        line = self.lines(inputs[0])
+        return self.along(over, self.lines(inputs[0]), rows)
+
+    def along(self, over: Tensor, line: Lines, rows: Tensor | None = None) -> Pulled:
+        """Pull as `pull` does, along lines (n, *shape) that are known already."""
         if rows is not None:
             line = Lines(*(part.index_select(0, rows) for part in line))
         up, down = over.clamp(min=0), over.clamp(max=0)

@@ -10,11 +10,12 @@ import torch
 
 from hauberk.attacks.evasion.pgd import PGD
 from hauberk.attacks.examining_detection import examine_detection
+from hauberk.core.defending import Detection
 from hauberk.core.errors import MissingPower, UsageError
 from hauberk.core.evidence import Measurement
 from hauberk.core.plugins import build, catalog
 from hauberk.core.progress import Silent
-from hauberk.core.protocols import Detection, Split, TargetSpec
+from hauberk.core.protocols import Split, TargetSpec
 from hauberk.core.threat import Ball, Threat
 from hauberk.numeric.roc import area
 

@@ -10,10 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
+from hauberk.core.defending import Defended
 from hauberk.core.errors import MissingPower, UsageError
 from hauberk.core.plugins import build, catalog
 from hauberk.core.progress import Silent
-from hauberk.core.protocols import Defended, Defense, Differentiable, Split, TargetSpec
+from hauberk.core.protocols import Defense, Differentiable, Split, TargetSpec
 from hauberk.core.threat import Ball, Threat
 from hauberk.defenses.transforming_jpeg import compressed
 

@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 
 from hauberk.core.card import Card
-from hauberk.core.protocols import Detector, EvasionAttack, Progress, Split, Target
+from hauberk.core.defending import Detector
+from hauberk.core.protocols import EvasionAttack, Progress, Split, Target
 from hauberk.core.threat import Threat
 from hauberk.defenses.detecting import Fitted, broken
 from hauberk.defenses.detecting_features import Features, Scale

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from hauberk.core.card import Card
-from hauberk.core.protocols import Detector, EvasionAttack, Progress, Split, Target
+from hauberk.core.defending import Detector
+from hauberk.core.protocols import EvasionAttack, Progress, Split, Target
 from hauberk.core.threat import Threat
 from hauberk.defenses.detecting import Fitted, broken
 from hauberk.defenses.detecting_pairs import told_apart
