@@ -13,8 +13,7 @@ from hauberk.scanning.artifact import Artifact, Draft
 from hauberk.scanning.python_program import program_of
 
 _FILES = re.compile(
-    r"(?:.*/)?(?:(?:modeling|configuration|tokenization|processing|image_processing|feature_extraction|pipeline)_\w+"
-    r"|handler|pipeline)\.py"
+    r"(?:.*/)?(?:modeling|configuration|tokenization|processing|image_processing|feature_extraction)_\w+\.py"
 )
 _BASES = frozenset(
     """PreTrainedModel PretrainedConfig PreTrainedConfig PreTrainedTokenizer PreTrainedTokenizerFast ProcessorMixin
@@ -24,7 +23,7 @@ _BASES = frozenset(
 _HANDLER = "EndpointHandler"
 _PROGRAMS = re.compile(
     r"os\.(?:system|popen|exec\w+|spawn\w+|posix_spawnp?|startfile)|subprocess\.\w+|pty\.spawn|commands\.\w+"
-    r"|asyncio\.create_subprocess_\w+|ctypes\.(?:CDLL|PyDLL|WinDLL|OleDLL|cdll\.\w+)|multiprocessing\.Process"
+    r"|asyncio\.create_subprocess_\w+|ctypes\.(?:CDLL|PyDLL|WinDLL|OleDLL|cdll\.\w+)"
 )
 _NETWORK = re.compile(
     r"socket\.(?:socket|create_connection|create_server)|urllib\.request\.(?:urlopen|urlretrieve|Request)"
