@@ -131,7 +131,7 @@ def is_rows_file(path: Path) -> bool:
         return False
 
 
-def digested(rows: Iterable[bytes | memoryview]) -> bytes:
+def digested(rows: Iterable[bytes]) -> bytes:
     """Digest rows, one after the other."""
     return b"".join([blake3(row).digest(DIGEST_BYTES) for row in rows])
 

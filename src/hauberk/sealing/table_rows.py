@@ -6,10 +6,9 @@ columns, a byte before each that says whether it is there, and a length before e
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from blake3 import blake3
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".npz": "npz"}
 _PIECE, _BATCH = 8 << 20, 65_536
-_LENGTH = struct.Struct("<I")
+_LENGTH_BYTES = 4
 _LINE = 64 << 20
 
 
@@ -55,7 +54,7 @@ def _lines(path: Path, kind: str) -> Rows:
     for lines in _records(path, quoted=kind == "csv"):
         if first and lines:
             header, lines, first = lines[0], lines[1:], False
-        parts.append(digested(line for line in lines if line))
+        parts.append(digested([line for line in lines if line]))
     return Rows(kind, blake3(header).hexdigest() if kind == "csv" else "", as_array(parts))
 
 
@@ -108,10 +107,10 @@ def _parquet(path: Path) -> Rows:
     return Rows("parquet", blake3("\n".join(names).encode()).hexdigest(), as_array(parts))
 
 
-def _frame_rows(frame: pl.DataFrame) -> Iterator[bytes | memoryview]:
-    """Yield the rows of typed columns as bytes."""
+def _frame_rows(frame: pl.DataFrame) -> list[bytes]:
+    """Return the rows of typed columns as bytes."""
     fixed: list[np.ndarray] = []
-    varying: list[list[bytes]] = []
+    varying: list[_Varying] = []
     for series in frame.get_columns():
         fixed.append(series.is_not_null().to_numpy().astype(np.uint8)[:, None])
         kind = series.dtype
@@ -120,13 +119,37 @@ def _frame_rows(frame: pl.DataFrame) -> Iterator[bytes | memoryview]:
         else:
             varying.append(_varying(series))
     plain = np.concatenate(fixed, 1) if fixed else np.zeros((len(frame), 0), np.uint8)
-    raw, width = memoryview(np.ascontiguousarray(plain).tobytes()), plain.shape[1]
-    for row in range(len(frame)):
-        head = raw[row * width : (row + 1) * width]
-        if not varying:
-            yield head
-            continue
-        yield b"".join([head, *(_LENGTH.pack(len(values[row])) + values[row] for values in varying)])
+    raw, ends = _assembled(plain, varying)
+    places = ends.tolist()
+    return [raw[start:end] for start, end in zip([0, *places], places, strict=False)]
+
+
+class _Varying(NamedTuple):
+    """Values of any length: their lengths, and all their bytes one after the other."""
+
+    lengths: np.ndarray
+    data: np.ndarray
+
+
+def _assembled(plain: np.ndarray, varying: Sequence[_Varying]) -> tuple[bytes, np.ndarray]:
+    """Put each row's bytes together, lengths before what varies → all rows, and where each ends."""
+    count, width = plain.shape
+    sizes = np.full(count, width, np.int64)
+    for column in varying:
+        sizes += column.lengths + _LENGTH_BYTES
+    ends = np.cumsum(sizes)
+    place = ends - sizes
+    out = np.zeros(int(ends[-1]) if count else 0, np.uint8)
+    out[place[:, None] + np.arange(width)] = plain
+    place = place + width
+    for column in varying:
+        marks = column.lengths.astype("<u4").view(np.uint8).reshape(count, _LENGTH_BYTES)
+        out[place[:, None] + np.arange(_LENGTH_BYTES)] = marks
+        place = place + _LENGTH_BYTES
+        shift = place - (np.cumsum(column.lengths) - column.lengths)
+        out[np.repeat(shift, column.lengths) + np.arange(len(column.data))] = column.data
+        place = place + column.lengths
+    return out.tobytes(), ends
 
 
 def _fixed(series: pl.Series) -> np.ndarray:
@@ -141,16 +164,22 @@ def _fixed(series: pl.Series) -> np.ndarray:
     return values.view(np.uint8).reshape(len(values), -1)
 
 
-def _varying(series: pl.Series) -> list[bytes]:
-    """Return values of any length as bytes: text, binary, and nested ones as JSON."""
+def _varying(series: pl.Series) -> _Varying:
+    """Return the bytes of values of any length: text, binary, and nested ones as JSON."""
     import msgspec
     import polars as pl
 
     if series.dtype == pl.Binary:
-        return [value or b"" for value in series.to_list()]
-    if series.dtype.is_nested():
-        return [msgspec.json.encode(value, enc_hook=str) for value in series.to_list()]
-    return [(value or "").encode() for value in series.cast(pl.String).to_list()]
+        values = [value or b"" for value in series.to_list()]
+    elif series.dtype.is_nested():
+        values = [msgspec.json.encode(value, enc_hook=str) for value in series.to_list()]
+    else:
+        text = series.cast(pl.String).fill_null("")
+        whole = text.str.join("").item() if len(text) else ""
+        lengths = text.str.len_bytes().to_numpy().astype(np.int64)
+        return _Varying(lengths, np.frombuffer(whole.encode(), np.uint8))
+    lengths = np.fromiter(map(len, values), np.int64, len(values))
+    return _Varying(lengths, np.frombuffer(b"".join(values), np.uint8))
 
 
 def _npz(path: Path) -> Rows:
@@ -165,8 +194,8 @@ def _npz(path: Path) -> Rows:
         heads += [f"{name}:{arrays[name].dtype.str}:{arrays[name].shape[1:]}" for name in names]
         columns = [_bytes_of(arrays[name], length) for name in names]
         raw = np.concatenate(columns, 1) if columns else np.zeros((length, 0), np.uint8)
-        width, view = raw.shape[1], memoryview(np.ascontiguousarray(raw).tobytes())
-        parts.append(digested(view[row * width : (row + 1) * width] for row in range(length)))
+        width, whole = raw.shape[1], np.ascontiguousarray(raw).tobytes()
+        parts.append(digested([whole[row * width : (row + 1) * width] for row in range(length)]))
     return Rows("npz", blake3("\n".join(heads).encode()).hexdigest(), as_array(parts))
 
 
