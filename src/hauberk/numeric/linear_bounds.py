@@ -218,8 +218,11 @@ def _tightened(graph: Graph, place: int, step: object, found: _Found, area: Area
         each = torch.zeros(len(part), count, dtype=lower.dtype)
         each[torch.arange(len(part)), part] = 1.0
         row, column = wanted[:, part].nonzero().unbind(1)
-        shared = _Way.at(graph, place, each.reshape(1, len(part), *shape), found)
-        least, most = (way.paired(column).to_input(found, area, row).squeeze(1) for way in (shared, shared.turned()))
+        start = _Way.at(graph, place, each.reshape(1, len(part), *shape), found)
+        if 2 * len(row) > n * len(part):  # most are open: to pick them out would cost more than it saves
+            least, most = (way.to_input(found, area)[row, column] for way in (start, start.turned()))
+        else:
+            least, most = (way.paired(column).to_input(found, area, row).squeeze(1) for way in (start, start.turned()))
         at = (row, part[column])
         lower[at] = torch.maximum(lower[at], least)
         upper[at] = torch.maximum(torch.minimum(upper[at], -most), lower[at])

@@ -170,16 +170,20 @@ def _affine(
     return Affine(linear, absolute or linear, transpose, offset, mixes, squares), apply(x.value)
 
 
-def _convolution(x: _Variable, weight: Tensor, bias: Tensor | None, *how: object) -> Read:
-    stride, padding, dilation, transposed, extra, groups = how
-    settings = (stride, padding, dilation, transposed, extra, groups)
-    size = x.value.shape[1:]
+def _convolution(x: _Variable, weight: Tensor, bias: Tensor | None, *settings: object) -> Read:
+    size, pads = x.value.shape[1:], cast(Sequence[int], settings[1])
 
     def run(part: Tensor, kernel: Tensor) -> Tensor:
         out: Tensor = torch.ops.aten.convolution(part, kernel, None, *settings)
         return out
 
+    turned = _turned(weight, settings)
+
     def transpose(over: Tensor) -> Tensor:
+        if turned is not None:
+            return functional.conv2d(
+                over, turned, padding=[k - 1 - p for k, p in zip(weight.shape[2:], pads, strict=True)]
+            )
         like = over.new_empty(1).expand(len(over), *size)
         back: Tensor = torch.ops.aten.convolution_backward(over, like, weight, None, *settings, [True, False, False])[0]
         return back
@@ -198,6 +202,20 @@ def _convolution(x: _Variable, weight: Tensor, bias: Tensor | None, *how: object
     return step, run(x.value, weight) + offset
 
 
+def _turned(weight: Tensor, how: Sequence[object]) -> Tensor | None:
+    """Turn a kernel round, so that a plain convolution transposes one of stride 1: twice as fast as torch's own way."""
+    stride, padding, dilation, transposed, _, groups = how
+    plain = weight.ndim == 4 and not transposed and groups == 1
+    ones = all(step == 1 for step in (*cast(Sequence[int], stride), *cast(Sequence[int], dilation)))
+    if (
+        not plain
+        or not ones
+        or any(p >= k for p, k in zip(cast(Sequence[int], padding), weight.shape[2:], strict=True))
+    ):
+        return None
+    return weight.flip(2, 3).transpose(0, 1).contiguous()
+
+
 def _product(x: _Variable, weight: Tensor, bias: Tensor | None = None) -> Read:
     """Multiply rows by a matrix (in, out)."""
     positive, squared = weight.abs(), weight.square()
@@ -210,14 +228,6 @@ def _product(x: _Variable, weight: Tensor, bias: Tensor | None = None) -> Read:
         squares=lambda part: part @ squared,
     )
     return step, x.value @ weight + offset
-
-
-def _addmm(bias: Tensor, x: _Variable, weight: Tensor) -> Read:
-    return _product(x, weight, bias)
-
-
-def _linear(x: _Variable, weight: Tensor, bias: Tensor | None = None) -> Read:
-    return _product(x, weight.T, bias)
 
 
 def _scaled(x: _Variable, factor: Tensor | float, shift: Tensor | float = 0.0) -> Read:
@@ -347,9 +357,9 @@ def _leaky(x: _Variable, slope: float = 0.01) -> Read:
 aten = torch.ops.aten
 _RULES: dict[str, Rule] = {
     "convolution": _convolution,
-    "addmm": _addmm,
+    "addmm": lambda bias, x, weight: _product(x, weight, bias),
     "mm": _product,
-    "linear": _linear,
+    "linear": lambda x, weight, bias=None: _product(x, weight.T, bias),
     "native_batch_norm": _norm,
     "_native_batch_norm_legit_no_training": lambda x, w, b, m, v, momentum, eps: _norm(x, w, b, m, v, momentum, eps),
     "add": _add,
