@@ -203,3 +203,13 @@ def test_what_a_defense_cannot_work_on_is_refused(digits, ascent, threat, target
         train(made("interval_bound_propagation"), Task(odd, few(digits), threat, ascent), rng())
     with pytest.raises(UsageError, match="sigma"):
         train(made("gaussian_augmentation"), Task(target, few(digits), Threat(name="none"), ascent), rng())
+
+
+def test_smoothadv_moves_inputs_by_the_mean_over_noise_and_withstands_more(target, digits, ascent) -> None:
+    threat = Threat(name="t", ball=Ball("linf", 0.1))
+    noise, moved = (replace(made("gaussian_augmentation", epochs=3), **more) for more in ({}, {"steps": 2, "draws": 2}))
+    robust = [
+        accuracy(train(defense, Task(target, digits.train, threat, ascent), rng()).target, digits, threat, ascent)[0]
+        for defense in (noise, moved)
+    ]
+    assert robust[1] > robust[0] + 0.05
