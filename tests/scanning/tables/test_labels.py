@@ -13,7 +13,7 @@ from sklearn.model_selection import cross_val_predict
 from hauberk.scanning.tables.confident import confident_joint, label_errors
 from hauberk.scanning.tables.features import reduced
 from hauberk.scanning.tables.labels import suspects
-from hauberk.scanning.tables.neighbours import nearest_rows
+from hauberk.scanning.tables.neighbours import _least, nearest_rows
 from hauberk.scanning.tables.probabilities import (
     NEIGHBOURS,
     _fourier,
@@ -101,6 +101,19 @@ def test_neighbours_are_exact_and_leave_the_row_out():
     assert nearest_rows(x[:3], 5).places.shape == (3, 2)
 
 
+@pytest.mark.parametrize("columns", [2, 640, 641, 2000])
+@pytest.mark.parametrize("k", [1, 10])
+def test_the_least_of_each_row_with_ties_and_gaps(columns, k):
+    rng = np.random.default_rng(columns)
+    gaps = rng.integers(0, 50, (40, columns)).astype(np.float32) if columns > 640 else rng.random((40, columns))
+    gaps[3, : columns // 2] = np.inf
+    k = min(k, columns)
+    places, values = _least(gaps.astype(np.float32), k)
+    np.testing.assert_array_equal(values, np.sort(gaps.astype(np.float32), 1)[:, :k])
+    np.testing.assert_array_equal(np.take_along_axis(gaps.astype(np.float32), places, 1), values)
+    assert all(len(set(row)) == k for row in places.tolist())
+
+
 def test_votes_by_hand():
     found = nearest_rows(np.array([[0.0], [1.0], [3.0]], dtype=np.float32), 2)
     p = from_neighbours(found, np.array([0, 1, 1]), 2, k=2)
@@ -114,10 +127,12 @@ def test_the_closed_form_leaves_each_row_out():
     x = rng.standard_normal((40, 3)).astype(np.float32)
     targets = np.eye(3)[rng.integers(0, 3, 40)]
     features = _fourier(x, 12, 0.5, rng)
-    answers = _leave_one_out(features, features.T @ features, targets, 0.7)
+    (answers,) = _leave_one_out(features.astype(np.float64), targets, (0.7,))
     for row in (0, 7, 39):
         rest = np.arange(40) != row
-        again = Ridge(alpha=0.7).fit(features[rest, :-1], targets[rest]).predict(features[row : row + 1, :-1])
+        again = (
+            Ridge(alpha=0.7, fit_intercept=False).fit(features[rest], targets[rest]).predict(features[row : row + 1])
+        )
         np.testing.assert_allclose(answers[row], again[0], atol=1e-6)
 
 

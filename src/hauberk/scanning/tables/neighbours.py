@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 _CELLS = 1 << 23
 """Distances held at once: 32 MiB."""
+_CHUNK = 32
 
 
 class Neighbours(NamedTuple):
@@ -40,14 +41,33 @@ def nearest_rows(x: Floats, k: int, reference: Floats | None = None) -> Neighbou
 
 def _block(x: Floats, low: int, high: int, other: Floats, squares: Floats, k: int, own: bool) -> Neighbours:
     here = x[low:high]
-    gaps = here @ other.T
-    gaps *= -2
+    gaps = (-2 * here) @ other.T
     gaps += squares
     if own:
         gaps[np.arange(high - low), np.arange(low, high)] = np.inf
-    index = np.argpartition(gaps, k - 1, axis=1)[:, :k] if k < gaps.shape[1] else np.tile(np.arange(k), (high - low, 1))
-    near = np.take_along_axis(gaps, index, 1)
-    order = np.argsort(near, axis=1, kind="stable")
-    index, near = np.take_along_axis(index, order, 1), np.take_along_axis(near, order, 1)
+    index, near = _least(gaps, k)
     near += np.einsum("ij,ij->i", here, here)[:, None]
     return Neighbours(index, np.sqrt(np.maximum(near, 0)))
+
+
+def _least(gaps: Floats, k: int) -> tuple[np.ndarray, Floats]:
+    """Return the places and values (n, k) of the k least of each row, ascending.
+
+    The k-th least of the minima of chunks bounds the k-th least of a row: what is above it need not be sorted, and
+    finding minima is what processors do fastest.
+    """
+    n, m = gaps.shape
+    chunks = m // _CHUNK
+    if chunks < 2 * k:
+        index = np.argpartition(gaps, k - 1, axis=1)[:, :k] if k < m else np.tile(np.arange(k), (n, 1))
+        near = np.take_along_axis(gaps, index, 1)
+        order = np.argsort(near, axis=1, kind="stable")
+        return np.take_along_axis(index, order, 1), np.take_along_axis(near, order, 1)
+    minima = gaps[:, : chunks * _CHUNK].reshape(n, _CHUNK, chunks).min(1)
+    bound = np.partition(minima, k - 1, axis=1)[:, k - 1 : k]
+    rows, places = np.divmod(np.flatnonzero(gaps <= bound), m)
+    values = gaps[rows, places]
+    order = np.lexsort((values, rows))
+    starts = np.searchsorted(rows, np.arange(n))[:, None] + np.arange(k)
+    chosen = order[starts]
+    return places[chosen], values[chosen]

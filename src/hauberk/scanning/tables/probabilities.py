@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
     from hauberk.core.protocols import Floats
 
 NEIGHBOURS = 10
-_FEATURES = 800
+_FEATURES = 300
+_WIDTH_ROWS = 1000
 _RIDGES = (0.1, 1.0)
 _TEMPERATURES = (2.0, 4.0, 8.0)
 _FLOOR = 1e-6
@@ -69,20 +71,17 @@ def from_neighbours(near: Neighbours, y: np.ndarray, classes: int, k: int = NEIG
 def from_kernel(x: Floats, y: np.ndarray, classes: int, rng: np.random.Generator) -> np.ndarray:
     """Return leave-one-out probabilities (n, classes) of a least-squares classifier with a Gaussian kernel.
 
-    Random Fourier features (Rahimi & Recht 2007) of half the median distance to the tenth neighbour's inverse; the
-    held-out answer of row i is (f_i − h_i t_i) / (1 − h_i) with h the leverage (Allen 1974, PRESS). Ridge and
-    temperature are those of the best held-out log-loss.
+    Random Fourier features (Rahimi & Recht 2007), the kernel twice as wide as the median distance to the tenth
+    neighbour; the held-out answer of row i is (f_i − h_i t_i) / (1 − h_i) with h the leverage (Allen 1974, PRESS).
+    Ridge and temperature are those of the best held-out log-loss.
     """
-    near = nearest_rows(x[:2000], NEIGHBOURS).distance
+    near = nearest_rows(x[:_WIDTH_ROWS], NEIGHBOURS).distance
     width = float(np.median(near[:, -1])) if near.size else 1.0
     features = _fourier(x, min(_FEATURES, max(20, len(x) // 2)), 0.5 / max(width, 1e-9), rng)
-    targets = np.eye(classes)[y]
     best: tuple[float, np.ndarray] | None = None
-    gram = features.T @ features
-    for ridge in _RIDGES:
-        answers = _leave_one_out(features, gram, targets, ridge)
+    for answers in _leave_one_out(features, np.eye(classes, dtype=np.float32)[y], _RIDGES):
         for temperature in _TEMPERATURES:
-            p = _softmax(answers * temperature)
+            p = _softmax(answers.astype(np.float64) * temperature)
             loss = _judged("", p, y).loss
             if best is None or loss < best[0]:
                 best = (loss, p)
@@ -90,22 +89,22 @@ def from_kernel(x: Floats, y: np.ndarray, classes: int, rng: np.random.Generator
     return best[1]
 
 
-def _fourier(x: Floats, count: int, scale: float, rng: np.random.Generator) -> np.ndarray:
+def _fourier(x: Floats, count: int, scale: float, rng: np.random.Generator) -> Floats:
     directions = rng.standard_normal((x.shape[1], count)).astype(np.float32) * np.float32(scale)
     phases = rng.uniform(0, 2 * np.pi, count).astype(np.float32)
-    waves = np.sqrt(2 / count) * np.cos(x @ directions + phases)
-    return np.concatenate((waves, np.ones((len(x), 1), np.float32)), axis=1).astype(np.float64)
+    return np.asarray(np.float32(np.sqrt(2 / count)) * np.cos(x @ directions + phases), dtype=np.float32)
 
 
-def _leave_one_out(features: np.ndarray, gram: np.ndarray, targets: np.ndarray, ridge: float) -> np.ndarray:
-    system = gram.copy()
-    system[np.diag_indices(len(gram) - 1)] += ridge  # the constant is not held back
-    system[-1, -1] += 1e-9
-    inverse = np.linalg.inv(system)
-    projected = features @ inverse
-    leverage = np.minimum(np.einsum("ij,ij->i", projected, features), 0.999)[:, None]
-    answers = projected @ (features.T @ targets)
-    return np.asarray((answers - leverage * targets) / (1 - leverage))
+def _leave_one_out(features: Floats, targets: Floats, ridges: tuple[float, ...]) -> Iterator[Floats]:
+    """Yield held-out answers (n, classes) for each ridge; one eigendecomposition serves all of them."""
+    values, vectors = np.linalg.eigh((features.T @ features).astype(np.float64))
+    turned = features @ vectors.astype(features.dtype)
+    squares, answers_of = turned * turned, turned.T @ targets
+    for ridge in ridges:
+        weights = (1 / (np.maximum(values, 0) + ridge)).astype(features.dtype)
+        leverage = np.minimum(squares @ weights, 0.999)[:, None]
+        answers = (turned * weights) @ answers_of
+        yield np.asarray((answers - leverage * targets) / (1 - leverage))
 
 
 def _softmax(scores: np.ndarray) -> np.ndarray:
