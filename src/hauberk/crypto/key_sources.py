@@ -1,4 +1,4 @@
-"""Where keys come from, as a user writes it: file:PATH, env:NAME, passphrase, pkcs11:…"""
+"""Where keys come from, as a user writes it: file:PATH, env:NAME, passphrase or a token of PKCS#11."""
 
 from __future__ import annotations
 
