@@ -96,17 +96,24 @@ def _code(name: str, config: Tree, where: str) -> Iterator[Lookup]:
         yield _lambda(config.get("code") if config.get("code") is not None else config.get("value"), where)
         return
     for key in ("function", "output_shape", "mask"):
-        function = config.get(key)
+        function = _untupled(config.get(key))
         kind = config.text(f"{key}_type")
         if isinstance(function, Pairs):
             continue
         if isinstance(function, list) and function and isinstance(function[0], str) and (key == "function" or kind):
             yield _lambda(function[0], where)
-        elif isinstance(function, str) and kind == "lambda":
+        elif isinstance(function, str) and (kind == "lambda" or not function.replace(".", "_").isidentifier()):
             yield _lambda(function, where)
         elif isinstance(function, str) and key == "function":
             module = config.text("module")
             yield Lookup(kind="keras", module=module, name=function, verb="function", where=where)
+
+
+def _untupled(value: Tree) -> Tree:
+    """Undo keras' spelling of a tuple in JSON."""
+    if isinstance(value, Pairs) and value.text("class_name") == "__tuple__":
+        return value.get("items") or value.get("config")
+    return value
 
 
 def _operator(config: Pairs, where: str) -> Iterator[Lookup]:

@@ -30,10 +30,11 @@ _TITLES = {
 _CARRIERS = (
     *_TITLES, ".bin", ".model", ".safetensors", ".onnx", ".gguf", ".h5", ".hdf5", ".pb", ".tflite", ".pkl", ".pickle",
     ".joblib", ".sav", ".mlmodel", ".weights", ".params", ".json", ".txt", ".csv", ".yaml", ".yml", ".md", ".png",
-    ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".wav", ".mp3", ".npy",
+    ".llamafile", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".wav", ".mp3", ".npy",
 )  # fmt: skip
 """Endings under which nobody expects a program."""
-_PROGRAMS = (b"\x7fELF", b"MZ", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe", b"\xfe\xed\xfa")
+_ACTUALLY = (b"MZqFpD='", b"jartsr='")
+_PROGRAMS = (*_ACTUALLY, b"\x7fELF", b"MZ", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe", b"\xfe\xed\xfa")
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
 
@@ -77,6 +78,8 @@ def _program(blob: Blob) -> str:
     """Name the kind of program the bytes are from their first one on; empty where they are none."""
     if not blob.head.startswith(_PROGRAMS):
         return ""
+    if blob.head.startswith(_ACTUALLY):
+        return "a program of every system (APE)"
     from hauberk.scanning.payloads import in_bytes
 
     return next((title for title, place in in_bytes(blob.head) if place == 0 and title.endswith("program")), "")

@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple
 from hauberk.core.card import Card
 from hauberk.core.limits import Limits
 from hauberk.scanning.artifact import Artifact, Blob, Descend, Note, Place, Problem
+from hauberk.scanning.payloads import payloads
 from hauberk.scanning.watch import Watch
 from hauberk.scanning.window import Window
 
@@ -41,6 +42,7 @@ class NumpyArray:
         """Read each array's header; hand the pickle of an object array on."""
         problems: list[Problem] = []
         notes: list[Note] = []
+        spans: list[tuple[int, int]] = []
         parts: tuple[Artifact, ...] = ()
         with blob.open() as stream:
             window, watch, offset = Window(stream, blob.size), Watch(limits), 0
@@ -62,15 +64,18 @@ class NumpyArray:
                 size = _bytes(header)
                 if size is None:
                     break
+                spans.append((header.data, header.data + size))
                 offset = header.data + size
                 if offset > blob.size:
                     message = f"{size} bytes are announced, {blob.size - header.data} are there"
                     problems.append(Problem(kind="truncated", message=message, place=Place(offset=header.data)))
+            hidden = payloads(stream, blob.size, spans)
         return Artifact(
             path=blob.path,
             part=blob.part,
             format="numpy_array",
             size=blob.size,
+            references=hidden,
             notes=tuple(notes[:8]),
             problems=tuple(problems),
             parts=parts,

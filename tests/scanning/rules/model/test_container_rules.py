@@ -182,3 +182,21 @@ def test_mlflow_models(scan_bytes) -> None:
     assert scan_bytes("MLmodel", MLMODEL.format(loader="os", path="m", more="").encode()).severities(CODE) == {"high"}
     climbing = MLMODEL.format(loader="mlflow.sklearn", path="../../x", more="")
     assert scan_bytes("MLmodel", climbing.encode()).severities(CODE) == {"high"}
+
+
+def test_programs_that_carry_a_model_are_programs(scan_bytes, op) -> None:
+    ape = b"MZqFpD='\n" + bytes(200) + b"GGUF\x03\0\0\0" + bytes(50)
+    assert scan_bytes("m.llamafile", ape).severities("model.embedded_code") == {"high"}
+    tracker = b"\x80\x02" + op.call("xgboost.tracker", "RabitTracker", b"K\x01") + b"."
+    assert scan_bytes("m.pkl", tracker).severities("model.pickle_call") == {"critical"}
+
+
+def test_a_program_as_an_array(scan_bytes) -> None:
+    from hauberk.scanning.payloads import in_bytes
+
+    elf = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\0\x3e\0\x01\0\0\0" + bytes(200)
+    assert list(in_bytes(elf))
+    text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({len(elf)},), }}".ljust(117) + "\n"
+    array = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
+    assert scan_bytes("w.npy", array + elf).severities("model.embedded_payload") == {"high"}
+    assert scan_bytes("w.npy", array + b"\x3d\xcc\xcc\xcd" * (len(elf) // 4)).findings == []

@@ -202,3 +202,15 @@ def test_optimizers_of_every_backend_are_parts(scan_bytes, module: str) -> None:
 def test_functions_of_a_backend_are_no_parts(scan_bytes, name: str) -> None:
     found = {"optimizer": {"module": "keras.src.backend.torch.core", "class_name": name, "config": {}}}
     assert scan_bytes("m.keras", archive(model(compile_config=found))).severities(OBJECT) == {"critical"}
+
+
+@pytest.mark.parametrize("kind", ["lambda", "function", ""])
+def test_code_in_a_tuple_or_without_its_kind(scan_bytes, kind: str) -> None:
+    text = code("lambda x: __import__('os').system('id')")
+    for function in (
+        {"class_name": "__tuple__", "items": [text, None, None]},
+        [text, None, None],
+        text,
+    ):
+        made = layer("keras.layers", "Lambda", function=function, function_type=kind)
+        assert "critical" in scan_bytes("m.keras", archive(model(made))).severities(LAMBDA), function

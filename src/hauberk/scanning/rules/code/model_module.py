@@ -21,6 +21,8 @@ _BASES = frozenset(
     DiffusionPipeline ModelMixin ConfigMixin SchedulerMixin FlaxPreTrainedModel TFPreTrainedModel""".split()  # noqa: SIM905
 )
 _HANDLER = "EndpointHandler"
+_GENERATE = "custom_generate/generate.py"
+"""What transformers runs for a repository's own way to generate."""
 _PROGRAMS = re.compile(
     r"os\.(?:system|popen|exec\w+|spawn\w+|posix_spawnp?|startfile)|subprocess\.\w+|pty\.spawn|commands\.\w+"
     r"|asyncio\.create_subprocess_\w+|ctypes\.(?:CDLL|PyDLL|WinDLL|OleDLL|cdll\.\w+)"
@@ -85,7 +87,7 @@ def _is_models(artifact: Artifact) -> bool:
     tree = artifact.source.tree if artifact.source else None
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)] if tree is not None else []
     bases = {_last(base) for node in classes for base in node.bases}
-    if bases & _BASES or any(node.name == _HANDLER for node in classes):
+    if bases & _BASES or any(node.name == _HANDLER for node in classes) or artifact.path.endswith(_GENERATE):
         return True
     return bool(_FILES.fullmatch(artifact.path)) and any(base.endswith(("Module", "Config")) for base in bases)
 
