@@ -31,6 +31,7 @@ _TITLES = {
     "mxnet_symbol": "MXNet symbol",
     "caffe_weights": "Caffe model",
     "darknet_weights": "Darknet weight file",
+    "arrow_table": "Arrow table",
 }
 
 
