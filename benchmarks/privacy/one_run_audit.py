@@ -52,8 +52,10 @@ def main() -> None:
                     "noise": noise,
                     "seed": seed,
                     "lower": round(found.lower.epsilon, 3),
+                    "lower, by the whole profile": round(found.sharper, 3),
                     "upper": round(found.upper, 3),
                     "lower over upper": round(found.lower.epsilon / found.upper, 3),
+                    "by the whole profile, over upper": round(found.sharper / found.upper, 3),
                     "right": f"{found.lower.right} of {found.lower.guesses}",
                     "sound": found.sound,
                 }
@@ -75,6 +77,7 @@ def main() -> None:
         {
             "fault": name,
             "lower": round(row.lower.epsilon, 3),
+            "lower, by the whole profile": round(row.sharper, 3),
             "upper": round(row.upper, 3),
             "p of batch sizes": row.sampling,
             "found": not row.sound,
@@ -105,6 +108,12 @@ def main() -> None:
         "runs": rows,
         "median lower over upper": {
             str(noise): statistics.median(row["lower over upper"] for row in rows if row["noise"] == noise)
+            for noise in (0.6, 1.0, 2.0)
+        },
+        "median by the whole profile, over upper": {
+            str(noise): statistics.median(
+                row["by the whole profile, over upper"] for row in rows if row["noise"] == noise
+            )
             for noise in (0.6, 1.0, 2.0)
         },
         "faults": found_faults,

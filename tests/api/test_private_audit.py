@@ -35,7 +35,7 @@ def _plan(**changes):
 @pytest.mark.parametrize("seed", range(3))
 def test_sound_runs_stay_below_their_promise_and_show_something(net, rows, seed) -> None:
     found = audit_module(net, *rows, _plan(), DELTA, seed=seed, audit=AuditPlan(2000))
-    assert 0.2 < found.lower.epsilon < found.upper
+    assert 0.2 < found.lower.epsilon < found.sharper < found.upper
     assert found.sound
 
 
@@ -50,7 +50,7 @@ def test_twenty_sound_seeds(net, rows, seed, changes) -> None:
 
 def test_noise_that_is_too_small_is_caught(net, rows) -> None:
     found = audit_module(net, *rows, _plan(), DELTA, audit=AuditPlan(2000), noise_factor=0.1)
-    assert found.lower.epsilon > found.upper and not found.sound
+    assert found.lower.epsilon > found.upper and found.sharper > found.upper and not found.sound
 
 
 def test_clipping_that_is_skipped_is_caught(net, rows, monkeypatch) -> None:

@@ -8,12 +8,16 @@ import numpy as np
 import pytest
 import torch
 
+from hauberk.core.privacy_events import GaussianRelease
+from hauberk.numeric.accounting import epsilon, profile
 from hauberk.numeric.privacy_audit import (
     best_one_run,
     binomial_p_value,
+    largest_refuted,
     lower_from_rates,
     one_run_lower,
     one_run_p_value,
+    profile_refuted,
 )
 
 
@@ -49,6 +53,37 @@ def test_perfect_scores_are_seen() -> None:
     inside = torch.arange(1000) % 2 == 0
     found = best_one_run(inside.double(), inside, 1e-6)
     assert found.epsilon > 4 and found.right == found.guesses
+
+
+def _profile(noise: float) -> np.ndarray:
+    return np.array(profile((GaussianRelease(noise=noise),), 1e-6))
+
+
+def test_a_true_profile_is_not_refuted_and_a_false_one_is() -> None:
+    """Canaries told with N(1, 1) against N(0, 1): the profile of that is true, that of twice the noise is not."""
+    pytest.importorskip("dp_accounting")
+    wrong, true, false = 0, _profile(1.0), _profile(2.0)
+    for seed in range(40):
+        rng = torch.Generator().manual_seed(seed)
+        inside = torch.rand(2000, generator=rng) < 0.5
+        order = (torch.randn(2000, generator=rng) + inside).argsort()
+        right = int((~inside[order[:100]]).sum() + inside[order[-100:]].sum())
+        wrong += profile_refuted(2000, 200, right, true)
+        assert profile_refuted(2000, 200, right, false)
+    assert wrong <= 4
+
+
+def test_the_noise_found_is_close_to_the_truth_and_sharper_than_one_pair() -> None:
+    pytest.importorskip("dp_accounting")
+    n, shift = 5000, 2.0
+    quantiles = torch.special.ndtri((torch.arange(n).double() + 0.5) / n)
+    scores, inside = torch.cat((quantiles + shift, quantiles)), torch.arange(2 * n) < n
+    found = largest_refuted(scores, inside, _profile, 1 / shift)
+    assert 1 / shift < found < 2 / shift
+    sharper = epsilon((GaussianRelease(noise=found),), 1e-6).epsilon
+    assert best_one_run(scores, inside, 1e-6).epsilon < sharper < epsilon((GaussianRelease(noise=0.5),), 1e-6).epsilon
+    coins = torch.rand(1000, generator=torch.Generator().manual_seed(0))
+    assert largest_refuted(coins, torch.arange(1000) % 2 == 0, _profile, 1.0) > 10
 
 
 def test_rates_of_independent_runs() -> None:

@@ -147,6 +147,16 @@ def guessing(
     return Guessing(advantage, (1 + advantage) / 2, {rate: most(rate) for rate in rates})
 
 
+def profile(
+    events: Sequence[Event], delta: float, *, relation: Relation = "add_or_remove"
+) -> list[tuple[float, float]]:
+    """Return pairs (ε, δ) that all hold for these releases, ε from 0 to 40 in steps of 1/8. delta: sets the grid."""
+    width = chosen_grid(events, delta, 1)
+    distribution = _composed(events, relation, 1, width)
+    steps = [step / 8 for step in range(321)]
+    return [(step, float(distribution.get_delta_for_epsilon(step))) for step in steps]
+
+
 def _composed(events: Sequence[Event], relation: Relation, group: int, width: float) -> Any:
     first, *others = (_distribution(event, relation, group, width) for event in events)
     for own in others:

@@ -79,6 +79,65 @@ def best_one_run(
     return max(found, key=lambda bound: bound.epsilon)
 
 
+def profile_refuted(
+    canaries: int, guesses: int, right: int, profile: npt.NDArray[np.float64], level: float = 0.95
+) -> bool:
+    """Tell whether so many right guesses refute a whole privacy profile, rows (ε, δ) that all hold at once.
+
+    Sharper than one pair (ε, δ): Mahloujifar, Melis & Chaudhuri 2024, arXiv:2410.22235, algorithm 3. Were the profile
+    true, an event of probability r under one data set has at least max over rows of (r − δ) e^−ε under its neighbour;
+    from the claim that `right` guesses or more are rarer than 1 − level follows, guess by guess, a total that exceeds
+    what there is.
+    """
+    if not 0 <= right <= guesses <= canaries:
+        raise ValueError(f"{right} right of {guesses} guesses about {canaries} canaries cannot be")
+    shrink, deltas = np.exp(-profile[:, 0]), profile[:, 1]
+    tail = 1 - level
+    held, wrong = tail * right / canaries, tail * (guesses - right) / canaries
+    for i in range(right - 1, -1, -1):
+        least = max(wrong, float(((held - deltas) * shrink).max()))
+        held += i / (guesses - i) * (least - wrong)
+        wrong = least
+        if held + wrong > guesses / canaries:
+            return True
+    return False
+
+
+def largest_refuted(
+    scores: torch.Tensor,
+    inside: torch.Tensor,
+    profile_of: Callable[[float], npt.NDArray[np.float64]],
+    noise: float,
+    level: float = 0.95,
+    shares: Sequence[float] = (0.02, 0.04, 0.1, 0.2, 0.5),
+) -> float:
+    """Return the least noise multiplier, to 1 %, down to `noise` / 4, with which the plan is refuted; inf for none.
+
+    profile_of: noise multiplier → profile of the plan with it. Every share of guesses is tried, paid by a union bound:
+    the run is then no more private than the plan with that noise, if it is a plan of that kind at all.
+    """
+    m, order = len(scores), scores.argsort()
+    seen = []
+    for share in shares:
+        half = max(1, round(share * m / 2))
+        if 2 * half <= m:
+            right = int((~inside[order[:half]]).sum() + inside[order[-half:]].sum())
+            seen.append((2 * half, right))
+    one = 1 - (1 - level) / len(shares)
+
+    def refuted(sigma: float) -> bool:
+        profile = profile_of(sigma)
+        return any(profile_refuted(m, guesses, right, profile, one) for guesses, right in seen)
+
+    low, high = noise / 4, noise * 64  # more noise is a stronger promise, refuted sooner
+    if not refuted(high):
+        return math.inf
+    while high / low > 1.01:
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if refuted(middle) else (middle, high)
+    return high
+
+
 def lower_from_rates(
     hits: int, members: int, alarms: int, others: int, delta: float = 0.0, level: float = 0.95
 ) -> Lower:
