@@ -104,3 +104,12 @@ def test_functions_of_reviewed_frameworks(name: str, unreviewed: bool) -> None:
 )
 def test_a_name_that_says_nothing(name: str) -> None:
     assert not says_it_acts(name)
+
+
+def test_types_that_dill_names(scan_bytes, op) -> None:
+    def loaded(name: str) -> bytes:
+        return b"\x80\x02" + op.call("dill._dill", "_load_type", op.text(name)) + b"(K\x00K\x01K\x01tR."
+
+    assert scan_bytes("d.dill", loaded("slice")).loud == []
+    for name in ("CodeType", "FunctionType", "LambdaType"):
+        assert scan_bytes("d.dill", loaded(name)).severities("model.pickle_call") == {"critical"}, name

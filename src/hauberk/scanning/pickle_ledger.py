@@ -58,6 +58,10 @@ _Effect = Literal["call", "new", "state", "persistent"]
 _PARTIAL = frozenset({"functools.partial", "_functools.partial"})
 _IMPORTERS = frozenset({"builtins.__import__", "importlib.import_module", "importlib.__import__"})
 _SAME_CALLABLE = 8
+_PLAIN_TYPES = frozenset(
+    "slice dict list set frozenset tuple int float complex bool str bytes bytearray range object".split()  # noqa: SIM905
+)
+"""What dill names instead of importing, and that only holds values; its types of functions and code stay its own."""
 _INDIRECTION = 32
 _CALLABLES = 5_000
 _IMPORTS = 50_000
@@ -164,6 +168,8 @@ class Ledger:
             return self.call(items[position], rest, offset, "new" if name in _MAKES_NEW else "call")
         if name in _IMPORTERS and items and isinstance(items[0], str):
             return self.resolve(items[0], "", offset)
+        if name == "dill._dill._load_type" and items and isinstance(items[0], str) and items[0] in _PLAIN_TYPES:
+            return self.resolve("builtins", items[0], offset)
         if name == "pkgutil.resolve_name" and items and isinstance(items[0], str):
             module, _, attribute = items[0].partition(":") if ":" in items[0] else items[0].rpartition(".")
             return self.resolve(module, attribute, offset)
