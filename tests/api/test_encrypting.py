@@ -166,6 +166,25 @@ def test_a_scikit_learn_model_opens_encrypted(tmp_path, key, watched):
     assert not list(watched.iterdir())
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
+def test_an_audit_reads_an_encrypted_data_set_and_calls_it_by_its_name(tmp_path, key, watched, kind):
+    import polars as pl
+
+    from hauberk.api.auditing import audit
+
+    frame = pl.DataFrame({"mail": [f"a{i}@example.org" for i in range(40)], "n": list(range(40))})
+    path = tmp_path / f"people.{kind}"
+    {"csv": frame.write_csv, "parquet": frame.write_parquet, "jsonl": frame.write_ndjson}[kind](path)
+    plain = audit(path.name, folder=tmp_path)
+    encrypt(path, [key])
+    path.unlink()
+    report = audit(f"{path.name}.sealed", folder=tmp_path)
+    assert {finding.rule for finding in report.findings} == {finding.rule for finding in plain.findings}
+    assert {finding.location.path for finding in report.findings} == {f"people.{kind}.sealed"}
+    assert str(watched) not in repr(report)
+    assert not list(watched.iterdir())
+
+
 def run(command, *arguments: str, **settings):
     return CliRunner().invoke(command, list(arguments), standalone_mode=False, **settings)
 

@@ -157,13 +157,15 @@ def plan_for(section: DataSection, manner: Manner = _MANNER) -> Plan:
 def _examined(
     root: Path, source: str, key: str, plan: Plan, progress: Progress, personal: Callable[[], Personal] | None
 ) -> Examined:
+    from hauberk.crypto.memory_files import unsealed
     from hauberk.datasets.streaming import open_stream
     from hauberk.scanning.pii.columns import PersonalColumns
     from hauberk.scanning.tables.engine import examine
 
-    return examine(
-        open_stream(root, source, key=key), plan, personal=(personal or PersonalColumns)(), progress=progress
-    )
+    with unsealed(root, (source,)) as (plain,):  # what `hauberk seal --encrypt` wrote is read in memory
+        stream = open_stream(root, plain, key=key)
+        stream.name = stream.name if plain == source else source
+        return examine(stream, plan, personal=(personal or PersonalColumns)(), progress=progress)
 
 
 def beside_scan(project: Project, root: Path, source: str, stamp: Stamp, progress: Progress) -> Iterator[Evidence]:
