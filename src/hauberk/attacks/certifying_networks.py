@@ -21,8 +21,8 @@ SAMPLES = 100
 """At most so many are looked at."""
 VALUES = 2**18
 """Networks with more intermediate values a sample are not looked at: their bounds are loose and dear."""
-WORK = 2**32
-"""Coefficients that may be spent on tightening intermediate bounds: some tens of seconds."""
+WORK = 2**31
+"""Coefficients that may be spent on tightening intermediate bounds: some seconds."""
 BATCH = 20
 METHODS: tuple[Method, ...] = ("ibp", "crown-ibp", "crown")
 """From cheap to dear; each sees only what the ones before could not prove."""

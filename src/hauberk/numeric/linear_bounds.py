@@ -129,8 +129,7 @@ def work(graph: Graph, area: Area) -> int:
         if isinstance(place.step, Bend | Most) and not isinstance(graph.places[place.inputs[0]].step, Bend):
             source = place.inputs[0]
             if _mixing(graph, source) > 1:
-                rows = int(_open(place.step, found.at[source]).flatten(1).any(0).sum())
-                total += 2 * rows * len(area.center) * before
+                total += 2 * int(_open(place.step, found.at[source]).sum()) * before
     return total
 
 
