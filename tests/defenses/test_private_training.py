@@ -13,7 +13,7 @@ from hauberk.core.errors import MissingPower, UsageError
 from hauberk.core.privacy_events import GaussianRelease, SampledRelease
 from hauberk.defenses.private_plans import Plan, usual_delta
 from hauberk.defenses.private_refusals import without_batch_norm
-from hauberk.defenses.private_training import Hooks, train_privately, within
+from hauberk.defenses.private_training import Hooks, fresh_copy, train_privately, within
 from hauberk.numeric.accounting import epsilon
 from hauberk.numeric.private_noise import NoiseSource
 
@@ -214,3 +214,19 @@ def test_impossible_plans() -> None:
         with pytest.raises(UsageError):
             make()
     assert usual_delta(1000) < 1 / 1000
+
+
+def test_a_fresh_copy_keeps_no_weight() -> None:
+    class Own(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.token, self.scale = nn.Parameter(torch.full((1, 8), 7.0)), nn.Parameter(torch.full((8,), 7.0))
+            self.inner, self.attention = nn.Linear(8, 8), nn.MultiheadAttention(8, 2)
+
+    old = Own()
+    made = fresh_copy(old, torch.Generator().manual_seed(0))
+    zeros = {"attention.in_proj_bias", "attention.out_proj.bias"}
+    for (name, one), two in zip(old.named_parameters(), made.parameters(), strict=True):
+        assert name in zeros or not bool((one == two).any()), name
+    again = fresh_copy(old, torch.Generator().manual_seed(0))
+    assert all(torch.equal(one, two) for one, two in zip(made.parameters(), again.parameters(), strict=True))

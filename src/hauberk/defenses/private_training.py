@@ -194,14 +194,24 @@ class _Run:
 
 
 def fresh_copy(module: nn.Module, rng: torch.Generator) -> nn.Module:
-    """Return a copy of a network whose weights were drawn anew: old ones may have seen the private data."""
+    """Return a copy of a network whose every weight was drawn anew: old ones may have seen the private data.
+
+    Layers that know how do it themselves; a parameter of one that does not is drawn from N(0, 0.02²) where it has two
+    dimensions or more, and becomes 1 where its name says weight or scale, else 0.
+    """
     made = copy.deepcopy(module)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.random.manual_seed(int(torch.randint(2**62, (1,), generator=rng)))
         for layer in made.modules():
             reset = getattr(layer, "reset_parameters", None) or getattr(layer, "_reset_parameters", None)
             if callable(reset):
                 reset()
+                continue
+            for name, value in layer.named_parameters(recurse=False):
+                if value.ndim >= 2:
+                    nn.init.normal_(value, std=0.02)
+                else:
+                    nn.init.constant_(value, float(name.endswith(("weight", "scale", "gamma"))))
     return made
 
 
