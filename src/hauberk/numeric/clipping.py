@@ -18,8 +18,8 @@ class Clipping:
     """A rule that makes every example's weighted gradient have norm `bound` at most.
 
     flat: min(1, bound / norm). per_layer: each of the layers so, with bound / √layers. automatic: bound / (norm +
-    0.01), no norm to tune: Bu et al. 2022, arXiv:2206.07136. adaptive: flat, and the bound follows a quantile of the norms
-    (Andrew et al. 2021, arXiv:1905.03871).
+    0.01), no norm to tune (Bu et al. 2022, arXiv:2206.07136). adaptive: flat, and the bound follows a quantile of the
+    norms (Andrew et al. 2021, arXiv:1905.03871).
     """
 
     kind: ClippingKind = "flat"
