@@ -2,8 +2,8 @@
 
 Bounds: margins of small digit networks over a ball, by intervals (IBP), lines over intervals (CROWN-IBP) and lines
 throughout (CROWN); both tools trace each network once, outside the timing, and take turns. A difference is ours less
-theirs of every margin: above 0 ours are tighter. Smoothing: "is the certified l2 radius at least r?" for a network trained on
-noise, by the sequential test and by 100,000 looks as is customary, at the same error of 0.001 each.
+theirs of every margin: above 0 ours are tighter. Smoothing: "is the certified l2 radius at least r?" for a network
+trained on noise, by the sequential test and by 100,000 looks as is customary, at the same error of 0.001 each.
 """
 
 from __future__ import annotations
