@@ -97,6 +97,7 @@ def test_two_workers_take_the_steps_of_one(target, digits, threat) -> None:
     assert notes.said[-1].startswith("robust ")
 
 
+@pytest.mark.slow
 def test_attacked_training_comes_to_the_same_within_noise(target, digits, ascent, threat) -> None:
     plan = AdversarialTraining(steps=4, training=Training(epochs=4, precision="float32"))
     work = Task(target, digits.train, threat, ascent)

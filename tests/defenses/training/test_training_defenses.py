@@ -58,7 +58,12 @@ def test_all_are_here() -> None:
     assert {f"training.{name}" for name in (*ROBUST, *BASELINES)} <= set(NAMES)
 
 
-@pytest.mark.parametrize("name", ROBUST)
+QUICK = ("adversarial_training", "trades", "fast_adversarial_training")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in ROBUST]
+)
 def test_robust_accuracy_rises_and_clean_accuracy_stays(name: str, target, digits, ascent, threat) -> None:
     defense = made(name, epochs=6 if name != "free_adversarial_training" else 3)
     before = {key: value.clone() for key, value in target.module().state_dict().items()}
@@ -205,6 +210,7 @@ def test_what_a_defense_cannot_work_on_is_refused(digits, ascent, threat, target
         train(made("gaussian_augmentation"), Task(target, few(digits), Threat(name="none"), ascent), rng())
 
 
+@pytest.mark.slow
 def test_smoothadv_moves_inputs_by_the_mean_over_noise_and_withstands_more(target, digits, ascent) -> None:
     threat = Threat(name="t", ball=Ball("linf", 0.1))
     noise, moved = (replace(made("gaussian_augmentation", epochs=3), **more) for more in ({}, {"steps": 2, "draws": 2}))
