@@ -80,6 +80,18 @@ def test_a_sample_is_said(folder):
     assert "fair sample of 100 of 200 rows" in next(one for one in report.evidence if isinstance(one, Skipped)).reason
 
 
+def test_more_rows_than_keys_are_estimated_and_said(folder, monkeypatch):
+    from hauberk.scanning.tables import distinct, keys
+
+    monkeypatch.setattr(keys, "Seen", lambda: distinct.Seen(most=64))
+    frame = pl.read_csv(folder / "a.csv")
+    pl.concat([frame, frame]).write_csv(folder / "a.csv")
+    report = audit("a.csv", folder=folder, manner=Manner(label="y"))
+    (found,) = [one for one in report.findings if one.rule == "data.duplicate_rows"]
+    assert found.message.startswith("about ")
+    assert any("different labels were not looked for" in one.reason for one in report.skipped)
+
+
 # --- hostile and odd input
 
 

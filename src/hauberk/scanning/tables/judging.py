@@ -84,6 +84,14 @@ def _gaps(facts: TableFacts, stamp: Stamp) -> Iterator[Skipped]:
                 fix="cut the data into parts",
                 provenance=stamp.of(RECIPE),
             )
+    if facts.repeats is not None and facts.repeats.sampled and facts.label:
+        yield Skipped(
+            subject=facts.path,
+            reason="equal rows with different labels were not looked for: too many rows to keep a key of each",
+            kind="scope",
+            fix="audit the data in parts",
+            provenance=stamp.of(RECIPE),
+        )
     if 0 < facts.sample < facts.rows:
         yield Skipped(
             subject=facts.path,
