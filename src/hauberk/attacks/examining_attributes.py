@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch
+from msgspec import structs
 
 from hauberk.attacks.attributes import Hidden, guess
 from hauberk.attacks.recording import Recorder, Samples, demand, generator, guarded, recipe_of, samples
@@ -80,7 +82,8 @@ def _examine(
             few = f"{len(train.y)} training and {len(test.y)} test records, or a column of one value, are too few"
             yield to.skipped(few, part=name)
             continue
-        yield from _column(target, attack, case, to)
+        own = structs.replace(to.threat, name=f"{to.threat.name} on {name}")
+        yield from _column(target, attack, case, replace(to, threat=own))
 
 
 def _case(name: str, column: int, train: Samples, test: Samples, most: int, seed: int) -> _Case | None:
