@@ -16,6 +16,7 @@ from hauberk.attacks.examining_detection import examine_detection
 from hauberk.attacks.examining_extraction import examine_extraction
 from hauberk.attacks.examining_poisoning import examine_poisoning
 from hauberk.attacks.examining_privacy import examine_privacy
+from hauberk.attacks.examining_remedies import Remedy, examine_remedies
 from hauberk.core.defending import Defended, Detection
 from hauberk.core.errors import ProjectError
 from hauberk.core.evidence import Entry
@@ -23,9 +24,11 @@ from hauberk.core.plugins import build
 from hauberk.core.policy import Policy
 from hauberk.core.project import Project, ThreatSection
 from hauberk.core.protocols import (
+    Defense,
     EvasionAttack,
     ExtractionAttack,
     MembershipAttack,
+    PoisonDetector,
     PoisoningAttack,
     Progress,
     ReferenceAttack,
@@ -60,6 +63,9 @@ class Setting(NamedTuple):
     folder: Path | None = None
 
 
+DETECTORS: dict[Family, tuple[str, ...]] = {"evasion": ("detection.",), "poisoning": ("poison.", "repair.")}
+"""How the names begin of what a threat may name as `detectors`."""
+
 Examine: TypeAlias = Callable[[Setting, Threat, ThreatSection, str, States], Iterable[Entry]]
 
 
@@ -70,6 +76,21 @@ def _poisoning(run: Setting, threat: Threat, section: ThreatSection, _: str, __:
         yield from examine_poisoning(
             target, data, attack, threat, stamp=run.stamp, seed=run.seed, progress=run.progress
         )
+        if section.detectors and isinstance(attack, PoisoningAttack):
+            yield from _remedies(run, attack, threat, section)
+
+
+def _remedies(run: Setting, attack: PoisoningAttack, threat: Threat, section: ThreatSection) -> Iterable[Entry]:
+    """Try each remedy the threat names on the backdoor that `attack` plants."""
+    target, data = run.subject
+    named = [
+        Remedy(name, cast(PoisonDetector | Defense, build("defenses", name, section.settings.get(name))))
+        for name in section.detectors
+    ]
+    walk = cast(EvasionAttack, build("attacks", "evasion.pgd"))
+    return examine_remedies(
+        target, data, attack, named, threat, walk=walk, stamp=run.stamp, seed=run.seed, progress=run.progress
+    )
 
 
 def _privacy(run: Setting, threat: Threat, section: ThreatSection, _: str, __: States) -> Iterable[Entry]:
@@ -196,11 +217,14 @@ def work(name: str, section: ThreatSection, run: Setting) -> Work:
             )
     for detector in section.detectors:
         build("defenses", detector, section.settings.get(detector))
-        if not detector.startswith("detection.") or threat.family != "evasion":
+        kinds = DETECTORS.get(threat.family, ())
+        if not detector.startswith(kinds):
             raise ProjectError(
                 f"{detector} is no detector of family {threat.family}",
                 where=f"[threats.{name}]",
-                fix="name one of `hauberk list defenses` that begins with detection., under a threat of evasion",
+                fix=f"name one of `hauberk list defenses` that begins with {' or '.join(kinds)}"
+                if kinds
+                else "take it away",
             )
     target, dataset = run.subject
     clean = run.clean_with in ("", name)

@@ -138,7 +138,8 @@ class ThreatSection(_Section, frozen=True):
     attacks: plug-in names; empty for the family's default cascade (`profile`: "quick", "standard" or "full").
     samples: at most so many. precision: stop when the interval's half-width is below it. decide: stop once the figure
     lies clearly on one side of the policy's bound. curve: more radii for the chart.
-    detectors: plug-in names such as "detection.mahalanobis"; each is fitted and attacked together with the model.
+    detectors: plug-in names such as "detection.mahalanobis"; each is fitted and attacked together with the model. Under
+    a threat of poisoning, "poison.…" and "repair.…": each is tried on the backdoor that was planted.
     settings: per attack or detector, such as settings."evasion.pgd".steps = 40, or settings."evasion.pgd".driving.draws
     = 20.
     """
