@@ -20,6 +20,7 @@ def command() -> None:
     hauberk data undo clean.csv -o train-again.csv
     hauberk data drift january.csv february.csv
     hauberk data mask people.csv -o masked.csv
+    hauberk data suspects                             training rows that look planted
     """
 
 
@@ -154,6 +155,45 @@ def undo_command(repaired: str, output: str, changes: str, quiet: bool) -> None:
     rows = undo(repaired, output, changes=changes)
     if not quiet:
         click.echo(f"wrote {output}: {rows:,} rows, as they were")
+
+
+@command.command("suspects")
+@click.argument("folder", type=click.Path(file_okay=False), default=".")
+@click.option(
+    "--detector", "detectors", multiple=True, metavar="NAME", help="Only these, such as poison.predicate_lift."
+)
+@click.option("--model", is_flag=True, help="Those too that need the project's model; some train it anew.")
+@click.option("--rows", type=click.Path(dir_okay=False), help="Write the flagged rows there, as JSON Lines.")
+@click.option("--seed", type=int, help="Of everything random.")
+@reporting
+def suspects_command(
+    folder: str,
+    detectors: tuple[str, ...],
+    model: bool,
+    rows: str | None,
+    seed: int | None,
+    form: str,
+    output: str | None,
+    quiet: bool,
+) -> int:
+    """Look for training rows that were planted: triggers, blended patterns, relabelled rows.
+
+    Every detector says which poison it cannot see; the report prints that list. How well they do on poison that is
+    planted for the purpose: [threats.NAME] detectors = ["poison.predicate_lift"] and `hauberk attack`.
+
+    Exit status: 0 nothing at or above the policy's severity, 1 something, 3 something could not be looked at.
+    """
+    from pathlib import Path
+
+    from hauberk.api.suspecting import suspects
+    from hauberk.cli.progress import progress
+
+    with progress(quiet=quiet) as bars:
+        found = suspects(
+            folder, detectors=detectors, model=model, rows=Path(rows) if rows else None, seed=seed, progress=bars
+        )
+    show(found.report, form, output, quiet=quiet)
+    return int(found.report.verdict().exit_status)
 
 
 @command.command("mask")
