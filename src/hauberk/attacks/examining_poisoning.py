@@ -1,186 +1,102 @@
-"""The examiner of poisoning: trains with and without the poison, and measures what the trigger does to each model."""
+"""The examiner of poisoning: trains with and without the poison, and measures what it does to each model."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from typing import cast
 
-import torch
-
-from hauberk.attacks.recording import (
-    Recorder,
-    Samples,
-    answers,
-    decisions,
-    demand,
-    generator,
-    guarded,
-    recipe_of,
-    samples,
-)
+from hauberk.attacks.poison_aimed import examine_aimed
+from hauberk.attacks.poison_availability import examine_availability
+from hauberk.attacks.poison_backdoor import examine_backdoor
+from hauberk.attacks.poison_case import Case
+from hauberk.attacks.poison_rows import allowed, goal_of
+from hauberk.attacks.recording import Recorder, demand, guarded, recipe_of, samples
 from hauberk.core.errors import DataError, UsageError
-from hauberk.core.evidence import Entry, Exhibit, Indicator, Measurement
-from hauberk.core.plugins import settings_of
+from hauberk.core.evidence import Entry
 from hauberk.core.progress import Silent
-from hauberk.core.protocols import Dataset, PoisoningAttack, Progress, Target, Trainable
+from hauberk.core.protocols import AimingAttack, Dataset, Poisoning, Progress, Target, Triggering
 from hauberk.core.provenance import Stamp
-from hauberk.core.schema import DatasetSpec
 from hauberk.core.threat import Threat
 
-TRIGGER_ALONE = 0.2
-"""Success on a clean model above which the trigger itself, not the poison, looks like the target class."""
-NOTICED = 0.05
-"""A loss of clean accuracy above which the victim would see that something is wrong."""
-EXHIBITS = 3
+CHOSEN = 8
+"""Test inputs that an aiming attack is tried on: a victim is trained for each."""
 
 
 def examine_poisoning(
     target: Target,
     data: Dataset,
-    attack: PoisoningAttack,
+    attack: Poisoning,
     threat: Threat,
     *,
     stamp: Stamp,
     seed: int = 0,
     progress: Progress | None = None,
     level: float = 0.95,
+    rates: tuple[float, ...] = (),
+    inputs: int = CHOSEN,
 ) -> Iterator[Entry]:
     """Measure what an attacker who controls `threat.poison_rate` of the training rows gains.
 
-    Yields clean_accuracy_refit and backdoor_success as controls (a model trained anew without poison), then the
-    headlines backdoor_success and clean_accuracy_poisoned, and a few triggered inputs as exhibits. What cannot be
-    measured becomes a Skipped. Raises UsageError for a threat without poison rate or with a class the target lacks.
+    A backdoor yields clean_accuracy_refit and backdoor_success as controls (a model trained anew without poison), the
+    headlines backdoor_success and clean_accuracy_poisoned, and a few triggered inputs as exhibits. An attack that aims
+    at chosen inputs is tried on `inputs` of them and yields targeted_success instead; one that does neither yields
+    accuracy_lost. rates: more poison rates, each a point of a curve along "poison rate", with 0 and the threat's own.
+
+    What cannot be measured becomes a Skipped. Raises UsageError for a threat or a curve without poison rate in 0–1,
+    fewer than one chosen input, or a class the target lacks.
     """
     to = Recorder(recipe_of(attack), target.spec.name, threat, stamp, seed, attack, level)
-    goal = threat.target_class or 0
-    classes = len(data.spec.classes)  # a target in memory may not know yet how many it has
+    goal, classes = goal_of(threat), len(data.spec.classes)  # a target in memory may not know yet how many it has
     if not 0 <= goal < classes:
         raise UsageError(f"{threat.name} aims at class {goal}; {data.spec.name} has {classes}")
-    yield from guarded(_examine(target, data, attack, threat, goal, to, progress or Silent()), to)
+    allowed(threat, 0)
+    if any(not 0 <= rate <= 1 for rate in rates):
+        raise UsageError(f"the curve of {threat.name} has a poison rate outside 0–1", fix="give rates such as 0.01")
+    if inputs < 1:
+        raise UsageError(f"{inputs} chosen inputs; there must be one at least", fix="ask for more")
+    case = Case(
+        target,
+        data.spec,
+        samples(data.train),
+        samples(data.test),
+        attack,
+        threat,
+        rates,
+        goal,
+        to,
+        progress or Silent(),
+    )
+    yield from guarded(_examine(case, inputs), to)
 
 
-def _examine(
-    target: Target,
-    data: Dataset,
-    attack: PoisoningAttack,
-    threat: Threat,
-    goal: int,
-    to: Recorder,
-    progress: Progress,
-) -> Generator[Entry, None, None]:
-    demand(attack.card, target)
-    train, test = samples(data.train), samples(data.test)
-    others = test.take((test.y != goal).nonzero()[:, 0])
-    if not len(train.y) or not len(others.y):
-        missing = "training rows" if not len(train.y) else f"test samples of another class than {goal}"
-        yield to.skipped(f"there are no {missing}", fix="give the data the model is trained on, and labelled test data")
+def _examine(case: Case, inputs: int) -> Generator[Entry, None, None]:
+    card, to = case.attack.card, case.to
+    demand(card, case.target)
+    lacking = _lacking(case)
+    if lacking:
+        yield to.skipped(lacking, fix="give the data the model is trained on, and labelled test data")
         return
-    bounds = target.spec.bounds
+    if case.spec.layout not in card.inputs:
+        yield to.skipped(f"{card.title} works on {', '.join(card.inputs)}, not on {case.spec.layout}")
+        return
+    ball = case.threat.ball
+    if ball is not None and ball.norm not in card.norms:
+        fix = "leave the ball out of this threat" if not card.norms else f"give a ball in {', '.join(card.norms)}"
+        yield to.skipped(f"{card.title} does not keep changed rows in a ball of {ball.norm}", fix=fix)
+        return
     try:
-        triggered = attack.trigger(others.x, bounds)
-        poisoned = attack.poison(train.x, train.y, bounds, threat, generator(to.seed, 1))
+        if isinstance(case.attack, AimingAttack):
+            yield from examine_aimed(case, inputs)
+        elif isinstance(case.attack, Triggering):
+            yield from examine_backdoor(case)
+        else:
+            yield from examine_availability(case)
     except DataError as error:
         yield to.skipped(error.what, fix=error.fix)
-        return
-    if not len(poisoned.rows):
-        yield to.skipped(f"{threat.poison_rate:g} of {len(train.y)} rows is less than one row", fix="raise poison_rate")
-        return
-    with progress.step("poisoned training", 2, "models") as step:
-        trainable = cast(Trainable, target)  # demand() has made sure
-        clean = trainable.refit(train.x, train.y, generator(to.seed, 2))
-        step.advance()
-        victim = trainable.refit(poisoned.x, poisoned.y, generator(to.seed, 2))
-        step.advance()
-    yield from _measure(target, clean, victim, test, triggered, goal, len(poisoned.rows), len(train.y), to)
-    if data.spec.shown():
-        yield from _exhibits(victim, data.spec, others, triggered, goal, to)
 
 
-def _measure(
-    target: Target,
-    clean: Target,
-    victim: Target,
-    test: Samples,
-    triggered: torch.Tensor,
-    goal: int,
-    rows: int,
-    total: int,
-    to: Recorder,
-) -> Iterator[Measurement]:
-    accuracy = to.where("higher").share(
-        "clean_accuracy_refit", decisions(clean, test.x) == test.y, role="control", note="trained anew without poison"
-    )
-    control = to.share(
-        "backdoor_success",
-        decisions(clean, triggered) == goal,
-        role="control",
-        note="the trigger on a model trained without poison: what it does by itself",
-    )
-    poisoned = to.where("higher").share(
-        "clean_accuracy_poisoned",
-        decisions(victim, test.x) == test.y,
-        note=f"without poison {accuracy.value:.3f}",
-    )
-    original = float((decisions(target, test.x) == test.y).double().mean())
-    success = decisions(victim, triggered) == goal
-    yield accuracy
-    yield control
-    yield to.share(
-        "backdoor_success",
-        success,
-        indicators=(_alone(control), _unnoticed(accuracy, poisoned), _representative(original, accuracy)),
-        note=f"{rows} of {total} training rows poisoned, aiming at class {goal}; one training run: the interval covers "
-        "the choice of test samples, not the chance of training" + "".join(f"; {note}" for note in victim.spec.notes),
-    )
-    yield poisoned
-
-
-def _alone(control: Measurement) -> Indicator:
-    return Indicator(
-        name="the trigger does nothing to a clean model",
-        passed=control.value <= TRIGGER_ALONE,
-        detail=f"without poison the trigger leads to the target class in {control.value:.1%} of cases",
-    )
-
-
-def _unnoticed(clean: Measurement, poisoned: Measurement) -> Indicator:
-    return Indicator(
-        name="the poison would go unnoticed",
-        passed=poisoned.value >= clean.value - NOTICED,
-        detail=f"accuracy {poisoned.value:.1%} with and {clean.value:.1%} without poison",
-    )
-
-
-def _representative(original: float, clean: Measurement) -> Indicator:
-    return Indicator(
-        name="training anew gives a model like the one under test",
-        passed=abs(original - clean.value) <= NOTICED,
-        detail=f"accuracy {clean.value:.1%} trained anew, {original:.1%} as given",
-    )
-
-
-def _exhibits(
-    victim: Target, spec: DatasetSpec, others: Samples, triggered: torch.Tensor, goal: int, to: Recorder
-) -> Iterator[Exhibit]:
-    before, after = (answers(victim, x[:64]).argmax(1) for x in (others.x, triggered))
-    layout = spec.shown()
-    assert layout is not None, "the caller asked"
-    shown = ((before == others.y[:64]) & (after == goal)).nonzero()[:EXHIBITS, 0]
-    for row in shown.tolist():
-        names = [spec.classes[int(index)] for index in (others.y[row], before[row], after[row])]
-        yield Exhibit(
-            subject=to.subject,
-            threat=to.threat.name,
-            layout=layout,
-            shape=spec.shape,
-            bounds=spec.bounds,
-            clean=others.x[row].numpy().astype("<f4").tobytes(),
-            adversarial=triggered[row].numpy().astype("<f4").tobytes(),
-            label=names[0],
-            predicted_clean=names[1],
-            predicted_adversarial=names[2],
-            distance=float((triggered[row] - others.x[row]).abs().max()),
-            norm="linf",
-            columns=tuple(column.name for column in spec.schema.columns) if spec.schema else (),
-            provenance=to.stamp.of(to.recipe, settings_of(to.attack), to.seed),
-        )
+def _lacking(case: Case) -> str:
+    if not len(case.train.y):
+        return "there are no training rows"
+    if bool((case.train.y == case.train.y[0]).all()):
+        return f"all training rows are of class {int(case.train.y[0])}"
+    return "" if len(case.test.y) else "there are no test samples"

@@ -219,6 +219,7 @@ class Poisoned(NamedTuple):
     rows: torch.Tensor
 
 
+@runtime_checkable
 class PoisoningAttack(Protocol):
     """Change training rows so that the model trained on them misbehaves."""
 
@@ -235,9 +236,59 @@ class PoisoningAttack(Protocol):
         """Poison the threat's share of the rows; inputs are not changed in place."""
         ...
 
+
+@runtime_checkable
+class CraftingAttack(Protocol):
+    """A poisoning attack that works out its rows on a model of the attacker's own."""
+
+    card: ClassVar[Card]
+
+    def craft(
+        self, surrogate: Target, x: torch.Tensor, y: torch.Tensor, threat: Threat, rng: torch.Generator
+    ) -> Poisoned:
+        """Poison the threat's share of the rows with the help of a model trained on clean rows."""
+        ...
+
+
+@runtime_checkable
+class AimingAttack(Protocol):
+    """A poisoning attack without trigger that has one chosen input decided as the attacker's class."""
+
+    card: ClassVar[Card]
+
+    def aim(
+        self,
+        surrogate: Target,
+        x: torch.Tensor,
+        y: torch.Tensor,
+        chosen: torch.Tensor,
+        threat: Threat,
+        rng: torch.Generator,
+    ) -> Poisoned:
+        """Poison the threat's share of the rows x (n, *shape), y (n,) against chosen (k, *shape), none of them in x."""
+        ...
+
+
+@runtime_checkable
+class Triggering(Protocol):
+    """A poisoning attack that opens a backdoor: inputs with its trigger are to be decided as the attacker's class.
+
+    An attack without one, that aims at no input either, is measured by what the model loses of its accuracy.
+    """
+
     def trigger(self, x: torch.Tensor, bounds: tuple[float, float]) -> torch.Tensor:
         """Put the trigger on clean inputs."""
         ...
+
+
+@runtime_checkable
+class Retraining(Protocol):
+    """A poisoning attack that says what of the victim is trained on its rows.
+
+    retrains: "all" of the model from a fresh start, or its "last" linear layer alone on the features it has.
+    """
+
+    retrains: Literal["last", "all"]
 
 
 @runtime_checkable
@@ -292,7 +343,8 @@ class ExtractionAttack(Protocol):
         ...
 
 
-Attack: TypeAlias = EvasionAttack | PoisoningAttack | MembershipAttack | ReferenceAttack | ExtractionAttack
+Poisoning: TypeAlias = PoisoningAttack | CraftingAttack | AimingAttack
+Attack: TypeAlias = EvasionAttack | Poisoning | MembershipAttack | ReferenceAttack | ExtractionAttack
 
 
 class Defense(Protocol):
