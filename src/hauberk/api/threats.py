@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias, cast
 
+from hauberk.api.executing import chunk_of
+from hauberk.api.executing_work import evasion_job
 from hauberk.api.privacy_references import lender_for
 from hauberk.api.running import States, Work, key_of
-from hauberk.api.subject import Subject, constrained
+from hauberk.api.subject import Subject
+from hauberk.api.threats_plan import plan_of, threat_of
 from hauberk.attacks.adaptive import examine_adaptive
 from hauberk.attacks.certifying_any import certificates
-from hauberk.attacks.engine import Plan, examine
+from hauberk.attacks.engine import Chunks, Plan, examine
 from hauberk.attacks.examining_detection import examine_detection
 from hauberk.attacks.examining_extraction import examine_extraction
 from hauberk.attacks.examining_poisoning import examine_poisoning
 from hauberk.attacks.examining_privacy import examine_privacy
 from hauberk.attacks.examining_remedies import Remedy, examine_remedies
+from hauberk.attacks.extraction_meter import Account
 from hauberk.core.defending import Defended, Detection
 from hauberk.core.errors import ProjectError
 from hauberk.core.evidence import Entry
+from hauberk.core.executing import Executor
 from hauberk.core.plugins import build
 from hauberk.core.policy import Policy
 from hauberk.core.project import Project, ThreatSection
@@ -50,6 +56,7 @@ class Setting(NamedTuple):
 
     clean_with: the threat that reports clean accuracy too; empty for each. policy: what a threat that is to be decided
     is decided against. project, folder: where [privacy] says how reference models are trained, and where they are kept.
+    executor: attacks chunks of samples elsewhere, from the project in its folder; None: here.
     """
 
     subject: Subject
@@ -61,6 +68,7 @@ class Setting(NamedTuple):
     policy: Policy = Policy()
     project: Project = Project()
     folder: Path | None = None
+    executor: Executor | None = None
 
 
 DETECTORS: dict[Family, tuple[str, ...]] = {"evasion": ("detection.",), "poisoning": ("poison.", "repair.")}
@@ -114,28 +122,27 @@ def _privacy(run: Setting, threat: Threat, section: ThreatSection, _: str, __: S
         )
 
 
-def _extraction(run: Setting, threat: Threat, section: ThreatSection, _: str, __: States) -> Iterable[Entry]:
+def _extraction(run: Setting, threat: Threat, section: ThreatSection, key: str, states: States) -> Iterable[Entry]:
+    book = Account.resumed(key, states)
     for name in section.attacks or DEFAULTS["extraction"]:
         attack = cast(ExtractionAttack, build("attacks", name, section.settings.get(name)))
         target, data = run.subject
         yield from examine_extraction(
-            target, data, attack, threat, stamp=run.stamp, seed=run.seed, progress=run.progress
+            target,
+            data,
+            attack,
+            threat,
+            stamp=run.stamp,
+            seed=run.seed,
+            progress=run.progress,
+            price=section.price,
+            book=book,
         )
 
 
 def _evasion(run: Setting, threat: Threat, section: ThreatSection, key: str, states: States) -> Iterable[Entry]:
-    plan = Plan(
-        attacks=tuple(
-            cast(EvasionAttack, build("attacks", name, section.settings.get(name))) for name in section.attacks
-        ),
-        profile=section.profile,
-        samples=section.samples,
-        precision=section.precision,
-        gates=run.policy.bounds("robust_accuracy", threat.name) if section.decide else (),
-        curve=section.radii(),
-        exhibits=run.exhibits,
-        clean=run.clean_with in ("", threat.name),
-    )
+    clean = run.clean_with in ("", threat.name)
+    plan = plan_of(run.project.run, run.policy, threat, section, run.exhibits, clean=clean)
     target, data = run.subject
     if isinstance(target, Defended) and threat.knowledge == "white-box":
         yield from _defended(run, target, threat, plan)
@@ -158,7 +165,17 @@ def _plain(run: Setting, threat: Threat, plan: Plan, key: str, states: States) -
         progress=run.progress,
         step=key,
         resume=states,
+        elsewhere=_elsewhere(run, threat),
     )
+
+
+def _elsewhere(run: Setting, threat: Threat) -> Chunks | None:
+    """Have a threat's chunks attacked by the executor, where there is one."""
+    if run.executor is None or run.folder is None:
+        return None
+    target, data = run.subject
+    digests = (target.spec.digest, data.spec.digest)
+    return partial(run.executor.map, evasion_job(run.project, run.folder, threat.name, run.exhibits, *digests))
 
 
 def _defended(run: Setting, target: Defended, threat: Threat, plan: Plan) -> Iterable[Entry]:
@@ -206,7 +223,7 @@ EXAMINERS: dict[Family, Examine] = {
 
 def work(name: str, section: ThreatSection, run: Setting) -> Work:
     """Make the work of one threat; raises ProjectError for another family's attack, UnknownName for an unknown one."""
-    threat = constrained(section.threat(name), section.changed, run.subject.dataset)
+    threat = threat_of(name, section, run.subject.dataset)
     for attack in section.attacks:
         build("attacks", attack, section.settings.get(attack))  # a wrong name or setting is found before anything runs
         if attack.partition(".")[0] != threat.family:
@@ -230,8 +247,8 @@ def work(name: str, section: ThreatSection, run: Setting) -> Work:
     clean = run.clean_with in ("", name)
     asked = run.policy.require if section.decide else ()
     private = run.project.privacy if threat.family == "privacy" else None
-    key = key_of(
-        __version__, threat, section, run.seed, target.spec, dataset.spec.digest, run.exhibits, clean, asked, private
-    )
+    rows: list[object] = [__version__, threat, section, run.seed, target.spec, dataset.spec.digest, run.exhibits]
+    chunk = chunk_of(run.project.run, section)
+    key = key_of(*rows, clean, asked, private, *((chunk,) if chunk else ()))
     examiner = EXAMINERS[threat.family]
     return Work(name, key, lambda states: examiner(run, threat, section, key, states))

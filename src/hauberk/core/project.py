@@ -140,6 +140,7 @@ class ThreatSection(_Section, frozen=True):
     lies clearly on one side of the policy's bound. curve: more radii for the chart.
     detectors: plug-in names such as "detection.mahalanobis"; each is fitted and attacked together with the model. Under
     a threat of poisoning, "poison.…" and "repair.…": each is tried on the backdoor that was planted.
+    price: what one query costs, in any currency, under a threat of extraction; 0 where it is not known.
     settings: per attack or detector, such as settings."evasion.pgd".steps = 40, or settings."evasion.pgd".driving.draws
     = 20.
     """
@@ -155,6 +156,7 @@ class ThreatSection(_Section, frozen=True):
     queries: int | None = None
     poison_rate: float | None = None
     target_class: int | None = None
+    price: float = 0.0
     attacks: tuple[str, ...] = ()
     detectors: tuple[str, ...] = ()
     profile: Profile = "quick"
@@ -299,11 +301,21 @@ class StoreSection(_Section, frozen=True):
 
 
 class RunSection(_Section, frozen=True):
-    """[run]: seed of everything random; threads for torch (None: what the machine gives)."""
+    """[run]: seed of everything random; threads for torch (None: what the machine gives).
+
+    executor: where chunks of samples are attacked: "serial" (here), "processes" (of this machine) or "ray" (a cluster);
+    all three give the same numbers, with any number of workers. Empty: here, in larger chunks. workers: how many at
+    once (0: one for each core, or the cluster's). address: of a running Ray cluster; empty begins one here.
+    chunk: samples attacked at once; it decides how random numbers are dealt out (0: 512, 128 with an executor).
+    """
 
     seed: int = 0
     threads: int | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    executor: Literal["", "serial", "processes", "ray"] = ""
+    workers: int = 0
+    address: str = ""
+    chunk: int = 0
 
 
 class Project(_Section, frozen=True):
