@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hauberk.api.assembling import Frame, assemble
+from hauberk.api.executing import executor_for, threads_of
 from hauberk.api.running import Run
 from hauberk.api.subject import Subject, fitted, open_subject, threads_for
 from hauberk.api.threats import Setting, work
@@ -185,7 +186,8 @@ def _carried_out(
     run = Run(frame.run, _Unkept(), stamp)
     first = next(iter(project.threats))
     setting = Setting(subject, stamp, project.run.seed, progress, clean_with=first, project=project, folder=folder)
-    with threads_for(subject, project.run.threads):
+    with executor_for(project.run) as executor, threads_for(subject, threads_of(project.run)):
+        setting = setting._replace(executor=executor)
         for name, section in project.threats.items():
             run.carry_out(work(name, section, setting))
     asked = tuple(need for need in project.policy.require if _is_about(need, project, run.evidence))

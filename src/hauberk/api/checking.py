@@ -12,6 +12,8 @@ import msgspec
 
 from hauberk.api.assembling import Frame, assemble
 from hauberk.api.auditing import in_check as audited
+from hauberk.api.executing import asked as executed
+from hauberk.api.executing import executor_for, threads_of
 from hauberk.api.kept_reports import ENVELOPE, envelope
 from hauberk.api.running import NOTHING, Earlier, Run, Work, earlier, key_of
 from hauberk.api.scanning import entries
@@ -21,6 +23,7 @@ from hauberk.api.threats import Setting, work
 from hauberk.core.encoding import canonical
 from hauberk.core.errors import TargetError, UnknownName, UsageError, nearest
 from hauberk.core.evidence import Entry, Scalar, Skipped
+from hauberk.core.executing import Executor, ExecutorName
 from hauberk.core.inventory import Component
 from hauberk.core.progress import Silent
 from hauberk.core.project import Profile, Project, read
@@ -44,6 +47,9 @@ def check(
     only: tuple[str, ...] = (),
     seed: int | None = None,
     store: str | None = None,
+    executor: ExecutorName | None = None,
+    workers: int | None = None,
+    address: str | None = None,
     progress: Progress = _SILENT,
     clock: Clock = utc_now,
 ) -> Report:
@@ -52,6 +58,7 @@ def check(
     resume: go on with the last run that was broken off. samples, precision, decide, profile: instead of what the
     threats say; decide stops a threat's attack once its figure lies clearly on one side of the policy's bound.
     only: names of threats (or "scan"); the others are named as not tested. store: instead of [store] url.
+    executor, workers, address: instead of what [run] says.
     Raises UsageError for faults the caller can mend; what fails while measuring is a Skipped in the report.
 
     Example:
@@ -62,18 +69,22 @@ def check(
     asked = {"samples": samples, "precision": precision, "decide": decide or None, "profile": profile}
     asked = {key: value for key, value in asked.items() if value is not None}
     project = _changed(read(path), asked, seed=seed, store=store)
+    project = executed(project, executor=executor, workers=workers, address=address)
     _known(project, only)
     subject, fault = _open(project, root)
     stamp = Stamp(clock=clock, seed=project.run.seed, digests=subject.digests if subject else ())
     inventory: list[Component] = []
-    pieces = tuple(_pieces(project, root, subject, fault, stamp, progress, only, inventory))
-    with open_store(project.store.url, root, clock=clock) as kept:
+    with (
+        executor_for(project.run) as places,
+        open_store(project.store.url, root, clock=clock) as kept,
+    ):
+        pieces = tuple(_pieces(project, root, subject, fault, stamp, progress, only, inventory, places))
         name, before = _unfinished(kept, project) if resume else ("", NOTHING)
         frame = Frame.open(project, path, _command(path, asked, only, seed), clock=clock, run=name)
         if not name:
             kept.begin(_header(frame))
         run = Run(frame.run, kept, stamp, before)
-        with threads_for(subject, project.run.threads):
+        with threads_for(subject, threads_of(project.run)):
             for piece in pieces:
                 run.carry_out(piece)
         report = assemble(
@@ -155,6 +166,7 @@ def _pieces(
     progress: Progress,
     only: tuple[str, ...],
     inventory: list[Component],
+    places: Executor | None,
 ) -> Iterator[Work]:
     """Say what there is to do: the scan, then each threat; what is left out says why."""
     scanning = Work(
@@ -178,6 +190,7 @@ def _pieces(
         first = next((name for name in _evasion(project) if not only or name in only), "")
         shown = project.report.exhibits
         setting = Setting(subject, stamp, project.run.seed, progress, shown, first, project.policy, project, root)
+        setting = setting._replace(executor=places)
     for name, section in project.threats.items():
         if only and name not in only:
             yield _left_out(name, stamp, "left out by --only")

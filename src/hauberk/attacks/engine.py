@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import msgspec
 import numpy as np
@@ -15,8 +17,9 @@ from hauberk.attacks.tally import Scope, exhibits, measured, robust
 from hauberk.attacks.trials import Trial
 from hauberk.attacks.trust import examined
 from hauberk.core.encoding import canonical, decode
-from hauberk.core.errors import BudgetSpent, DataError, MeasurementError
+from hauberk.core.errors import BudgetSpent, DataError, HauberkError, MeasurementError
 from hauberk.core.evidence import Checkpoint, Entry
+from hauberk.core.executing import Done
 from hauberk.core.progress import Silent
 from hauberk.core.protocols import Dataset, EvasionAttack, Progress, Target
 from hauberk.core.provenance import Stamp
@@ -24,6 +27,8 @@ from hauberk.core.threat import Threat
 from hauberk.numeric.intervals import Interval
 
 States = Mapping[int, str]
+Chunks: TypeAlias = Callable[[Sequence[int]], Iterator[Done]]
+"""Parts → their outcomes as canonical JSON, in any order: chunks that are attacked elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +84,31 @@ def examine(
     progress: Progress | None = None,
     step: str = "",
     resume: States | None = None,
+    elsewhere: Chunks | None = None,
 ) -> Iterator[Entry]:
     """Measure robust accuracy on test samples in random order; yields Checkpoints as chunks finish, then evidence.
 
     step: the key of the Checkpoints, a digest of all this depends on. resume: their states by part, from an earlier
     call with the same key; those chunks are not attacked again and the evidence is the same as without a break.
+    elsewhere: attacks chunks by `outcome_of` with the same arguments, several at once; Checkpoints come as they finish,
+    but they are counted in the order of their parts, so that the evidence is the same too.
     Ctrl-C inside, or KeyboardInterrupt thrown into the generator, loses the running chunk only: what was measured is
     yielded with a Skipped, then KeyboardInterrupt is raised again. A target that fails ends the examination with a
     Skipped beside what was measured. Raises DataError where data and target do not fit, UsageError for a threat
     without a set to stay in.
     """
-    if len(data.test.y) and not (target.spec.classes and target.spec.shape):
-        target.predict(torch.from_numpy(np.array(data.test.x[:1], dtype=np.float32)))  # now it knows what it is
     _fit(target, data)
-    examination = _Examination(target, data, threat, plan, stamp, seed, step, progress or Silent())
+    examination = _Examination(target, data, threat, plan, stamp, seed, step, progress or Silent(), elsewhere)
     yield from examination.run(resume or {})
+
+
+def outcome_of(target: Target, data: Dataset, threat: Threat, plan: Plan, seed: int) -> Callable[[int], Outcome]:
+    """Return what attacks one chunk, by its part: the same outcome as in `examine`, wherever and in whatever order."""
+    _fit(target, data)
+    chosen = choose(target, threat, data.spec.layout, plan.profile, plan.attacks)
+    parts = torch.split(_order(data, threat, plan, seed)[0], plan.size)
+    bench = Bench(target, chosen.attacks, threat, _radii(threat, plan), seed)
+    return lambda part: examine_chunk(bench, samples_at(data, parts[part]), part, plan.exhibits)
 
 
 class _Examination:
@@ -109,13 +124,13 @@ class _Examination:
         seed: int,
         step: str,
         progress: Progress,
+        elsewhere: Chunks | None,
     ) -> None:
-        self.plan, self.progress, self.step = plan, progress, step
+        self.plan, self.progress, self.step, self.elsewhere = plan, progress, step, elsewhere
         chosen = choose(target, threat, data.spec.layout, plan.profile, plan.attacks)
         self.lacking = chosen.lacking
         self.order, population = _order(data, threat, plan, seed)
-        ball = threat.ball if threat.kind == "ball" else None
-        self.radii = tuple(sorted({*plan.curve, ball.radius})) if ball and plan.curve else ()
+        self.radii = _radii(threat, plan)
         self.bench = Bench(target, chosen.attacks, threat, self.radii, seed)
         self.scope = Scope(
             target,
@@ -154,24 +169,68 @@ class _Examination:
 
     def _attack(self, resume: States) -> Iterator[Entry]:
         parts = torch.split(self.order, self.plan.size)
-        with self.progress.step(self.scope.threat.name, len(self.order), "samples") as step:
+        restored = {part: _restored(resume.get(part), index) for part, index in enumerate(parts)}
+        known: dict[int, Outcome | HauberkError] = {part: row for part, row in restored.items() if row is not None}
+        with (
+            closing(self._made([part for part in restored if part not in known], parts)) as made,
+            self.progress.step(self.scope.threat.name, len(self.order), "samples") as step,
+        ):
             for part, index in enumerate(parts):
-                outcome = _restored(resume.get(part), index)
-                if outcome is None:
-                    outcome = self._chunk(part, index)
-                    state = canonical(outcome).decode()
-                    self.outcomes.append(outcome)
-                    yield Checkpoint(step=self.step, part=part, state=state, provenance=self.scope.provenance())
-                else:
-                    self.outcomes.append(outcome)
+                while part not in known:
+                    arrived, found = next(made)
+                    known[arrived] = self._trimmed(found)
+                    if arrived == part:
+                        self._count(known[part])
+                    yield from self._acknowledged(arrived, known[arrived])
+                if len(self.outcomes) == part:
+                    self._count(known[part])
                 k, n = robust(self.outcomes), sum(len(row.samples) for row in self.outcomes)
                 step.advance(len(index), f"robust {k / n:.0%}")
                 if self.plan.sequential and self.plan.answered(self.scope.interval(k, n)[0]):
                     return
 
-    def _chunk(self, part: int, index: torch.Tensor) -> Outcome:
-        kept = sum(len(outcome.exhibits) for outcome in self.outcomes)
-        return examine_chunk(self.bench, samples_at(self.scope.data, index), part, max(0, self.plan.exhibits - kept))
+    def _made(
+        self, missing: Sequence[int], parts: Sequence[torch.Tensor]
+    ) -> Generator[tuple[int, Outcome | HauberkError]]:
+        """Attack chunks, here one after the other, or elsewhere: then as they finish."""
+        if self.elsewhere is None:
+            for part in missing:
+                samples = samples_at(self.scope.data, parts[part])
+                yield part, examine_chunk(self.bench, samples, part, self._room())
+            return
+        answers = self.elsewhere(missing)
+        try:
+            for done in answers:
+                yield done.part, done.fault.error() if done.fault else self._read(done, parts[done.part])
+        finally:
+            if isinstance(answers, Generator):
+                answers.close()
+
+    def _read(self, done: Done, index: torch.Tensor) -> Outcome | HauberkError:
+        where = self.scope.threat.name
+        strange = MeasurementError(f"chunk {done.part} came back with an outcome of other samples", where=where)
+        return _restored(done.state, index) or strange
+
+    def _room(self) -> int:
+        """Say how many more examples are wanted."""
+        return max(0, self.plan.exhibits - sum(len(outcome.exhibits) for outcome in self.outcomes))
+
+    def _trimmed(self, found: Outcome | HauberkError) -> Outcome | HauberkError:
+        """Leave away examples nobody will look at."""
+        if isinstance(found, HauberkError) or len(found.exhibits) <= self._room():
+            return found
+        return msgspec.structs.replace(found, exhibits=found.exhibits[: self._room()])
+
+    def _count(self, found: Outcome | HauberkError) -> None:
+        """Take the next chunk's outcome, or raise what its attack ended with."""
+        if isinstance(found, HauberkError):
+            raise found
+        self.outcomes.append(found)
+
+    def _acknowledged(self, part: int, found: Outcome | HauberkError) -> Iterator[Entry]:
+        if not isinstance(found, HauberkError):
+            state = canonical(found).decode()
+            yield Checkpoint(step=self.step, part=part, state=state, provenance=self.scope.provenance())
 
     def _checks(self) -> tuple[Trial, ...]:
         if not self.plan.checks:
@@ -205,8 +264,16 @@ class _Examination:
             yield self.scope.skipped(reason, row.kind, row.fix, part=row.name.partition(" ")[0])
 
 
+def _radii(threat: Threat, plan: Plan) -> tuple[float, ...]:
+    """Return the curve's radii and the threat's own, from small to large; none without a curve."""
+    ball = threat.ball if threat.kind == "ball" else None
+    return tuple(sorted({*plan.curve, ball.radius})) if ball and plan.curve else ()
+
+
 def _fit(target: Target, data: Dataset) -> None:
     """Refuse data the target cannot be asked about; `hauberk.attack` says the same earlier and with more help."""
+    if len(data.test.y) and not (target.spec.classes and target.spec.shape):
+        target.predict(torch.from_numpy(np.array(data.test.x[:1], dtype=np.float32)))  # now it knows what it is
     spec, test = target.spec, data.test
     if len(test.y) and tuple(test.x.shape[1:]) != tuple(spec.shape):
         raise DataError(f"samples have shape {tuple(test.x.shape[1:])}, {spec.name} takes {tuple(spec.shape)}")

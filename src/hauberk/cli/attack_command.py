@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hauberk.cli.options import pairs, reporting, show
+from hauberk.cli.options import executing, pairs, reporting, show
 
 if TYPE_CHECKING:
+    from hauberk.core.executing import ExecutorName
     from hauberk.core.project import Profile
 
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
 @click.option("--trust", is_flag=True, help="Load a file that can run code (joblib, pickle).")
+@executing
 @reporting
 def command(
     model: str,
@@ -59,6 +61,9 @@ def command(
     settings: tuple[str, ...],
     seed: int,
     trust: bool,
+    executor: ExecutorName | None,
+    workers: int | None,
+    address: str | None,
     form: str,
     output: str | None,
     quiet: bool,
@@ -72,13 +77,16 @@ def command(
     hauberk attack --threat pixels --attack evasion.pgd --set steps=100
     hauberk attack model.onnx --data test.npz --bounds 0 1 --norm linf --radius 8/255
     hauberk attack model.onnx --data test.npz --bounds 0 1 --threat linf-8/255
+    hauberk attack --executor processes                 on every core
 
     Exit status: 0 met (or no policy), 1 not met, 2 usage, 3 could not be measured.
     """
     from hauberk.api.attacking import attack_project, described
+    from hauberk.api.executing import asked
     from hauberk.cli.progress import progress
 
     project, folder = described(model, data=data, factory=factory, label=label, bounds=bounds, seed=seed, trust=trust)
+    project = asked(project, executor=executor, workers=workers, address=address)
     with progress(quiet=quiet) as bars:
         report = attack_project(
             project,

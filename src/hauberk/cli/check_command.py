@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hauberk.cli.options import reporting, show
+from hauberk.cli.options import executing, reporting, show
 
 if TYPE_CHECKING:
+    from hauberk.core.executing import ExecutorName
     from hauberk.core.project import Profile
 
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, help="Seed of everything random, instead of [run] seed.")
 @click.option("--store", metavar="URL", help="Keep evidence there, instead of [store] url.")
 @click.option("--formats", metavar="A,B", help="Report files to write, instead of [report] formats; none: write none.")
+@executing
 @reporting
 def command(
     folder: str,
@@ -38,6 +40,9 @@ def command(
     seed: int | None,
     store: str | None,
     formats: str | None,
+    executor: ExecutorName | None,
+    workers: int | None,
+    address: str | None,
     form: str,
     output: str | None,
     quiet: bool,
@@ -54,6 +59,7 @@ def command(
     hauberk check --profile full           the strongest figures: AutoAttack's four attacks and more
     hauberk check --only scan              without the attacks
     hauberk check --resume                 go on after Ctrl-C, a crash or kill -9
+    hauberk check --executor processes     on every core; --executor ray --address HOST:PORT on a cluster
     hauberk check --format markdown -q     for a pull request's comment
 
     Exit status: 0 met, 1 not met, 2 usage, 3 could not be measured.
@@ -73,6 +79,9 @@ def command(
             only=only,
             seed=seed,
             store=store,
+            executor=executor,
+            workers=workers,
+            address=address,
             progress=bars,
         )
     where, names = destination(Path(folder), output, formats)

@@ -33,6 +33,21 @@ def reporting(function: F) -> F:
     )(function)
 
 
+def executing(function: F) -> F:
+    """Add --executor, --workers and --address."""
+    function = click.option(
+        "--address", metavar="HOST:PORT", help="A running Ray cluster; without it one is begun here for the run."
+    )(function)
+    function = click.option(
+        "--workers", type=click.IntRange(min=1), help="Parts attacked at once (default: one for each core)."
+    )(function)
+    return click.option(
+        "--executor",
+        type=click.Choice(["serial", "processes", "ray"]),
+        help="Where samples are attacked; all give the same numbers.",
+    )(function)
+
+
 def pairs(texts: tuple[str, ...]) -> dict[str, Scalar]:
     """Read name=value settings; a value is a number, true or false where it reads as one, else text."""
     import msgspec
