@@ -42,9 +42,13 @@ class Schooling:
 
         pool: what the thief standardises by.
         """
-        network = _network(spec, self.width, self.side, pool, rng)
+        network = self.untaught(spec, pool, rng)
         self.train(network, x, labels, rng)
         return Surrogate(network.eval().requires_grad_(False), spec)
+
+    def untaught(self, spec: TargetSpec, pool: Tensor, rng: torch.Generator) -> nn.Module:
+        """Build a network (n, *shape) → (n, classes) with random weights."""
+        return _network(spec, self.width, self.side, pool, rng)
 
     def train(self, network: nn.Module, x: Tensor, labels: Tensor, rng: torch.Generator) -> None:
         """Fit the network to the answers by soft cross-entropy."""
