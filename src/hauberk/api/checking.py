@@ -79,7 +79,7 @@ def check(
         open_store(project.store.url, root, clock=clock) as kept,
     ):
         pieces = tuple(_pieces(project, root, subject, fault, stamp, progress, only, inventory, places))
-        name, before = _unfinished(kept, project) if resume else ("", NOTHING)
+        name, before = _unfinished(kept, project.name or path.resolve().name) if resume else ("", NOTHING)
         frame = Frame.open(project, path, _command(path, asked, only, seed), clock=clock, run=name)
         if not name:
             kept.begin(_header(frame))
@@ -147,12 +147,12 @@ def _header(frame: Frame) -> RunHeader:
     )
 
 
-def _unfinished(kept: EvidenceStore, project: Project) -> tuple[str, Earlier]:
+def _unfinished(kept: EvidenceStore, project: str) -> tuple[str, Earlier]:
     """Find the newest run, if it was broken off; raises UsageError where there is nothing to go on with."""
     for summary in kept.runs():
-        if summary.project == project.name and summary.finished:
+        if summary.project == project and summary.finished:
             break
-        if summary.project == project.name:
+        if summary.project == project:
             return summary.run, earlier(kept.entries(summary.run))
     raise UsageError("no run was broken off here", fix="run `hauberk check` without --resume")
 
