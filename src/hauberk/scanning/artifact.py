@@ -125,10 +125,10 @@ class Problem(_Fact, frozen=True):
     """What went wrong while reading. "limit" → Skipped by the engine; the others are facts that rules read.
 
     kind: "malformed", "truncated", "disagreement" (two readings of one file differ), "encrypted", "mismatch"
-    (content contradicts name), "limit".
+    (content contradicts name), "exhaustion" (a loader's memory or time would not suffice), "limit".
     """
 
-    kind: Literal["malformed", "truncated", "disagreement", "encrypted", "mismatch", "limit"]
+    kind: Literal["malformed", "truncated", "disagreement", "encrypted", "mismatch", "exhaustion", "limit"]
     message: str
     place: Place = NOWHERE
 

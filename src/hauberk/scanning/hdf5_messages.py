@@ -15,6 +15,10 @@ LINK_INFO, LINK, EXTERNAL_FILES, LAYOUT, FILTERS, ATTRIBUTE, SYMBOL_TABLE, ATTRI
     0x02, 0x06, 0x07, 0x08, 0x0B, 0x0C, 0x11, 0x15,
 )  # fmt: skip
 HARD, SOFT, EXTERNAL = 0, 1, 64
+DATASPACE, DATATYPE = 0x01, 0x03
+INTEGER, FIXED_TEXT, OPAQUE, VARIABLE = 0, 3, 5, 9
+"""Classes of a datatype message (D)."""
+_OBJECTS = 2_000
 _TEXT = 64 << 20
 _SOURCES = 10_000
 
@@ -30,11 +34,15 @@ class Link(NamedTuple):
 
 
 class Attribute(NamedTuple):
-    """An attribute and its text, None where it is no text; more than one element are joined by line feeds."""
+    """An attribute and its text, None where it is no text; more than one element are joined by line feeds.
+
+    data: the bytes themselves where they are fixed text, opaque or bytes of any length, one object an element.
+    """
 
     name: str
     text: str | None
     stop: int
+    data: tuple[bytes, ...] = ()
 
 
 def link(records: Records, raw: bytes, start: int = 0) -> Link:
@@ -87,17 +95,30 @@ def attribute(records: Records, raw: bytes, start: int = 0) -> Attribute:
     if flags & 3:  # its type or space is kept elsewhere: passed over, the text sweep sees it
         return Attribute(name, None, len(raw))
     kind, width = _byte(datatype, 0) & 15, int.from_bytes(datatype[4:8], "little")
-    count = _elements(records, space)
+    count = elements(records, space)
     stop = place + count * width
     if stop > len(raw):
         raise BrokenHdf5("an attribute that is longer than its message", start)
     data = raw[place:stop]
     if kind == 3:
         texts = [data[i * width : (i + 1) * width].rstrip(b"\x00 ") for i in range(min(count, 10_000))] if width else []
-        return Attribute(name, _joined(texts), stop)
-    if kind == 9 and datatype[1] & 15 == 1:
-        return Attribute(name, _joined(_long_texts(records, data, count)), stop)
-    return Attribute(name, None, stop)
+        return Attribute(name, _joined(texts), stop, tuple(texts[:_OBJECTS]))
+    if kind == VARIABLE and datatype[1] & 15 == 1:
+        texts = _long_texts(records, data, count)
+        return Attribute(name, _joined(texts), stop, tuple(texts[:_OBJECTS]))
+    return Attribute(name, None, stop, held(records, datatype, data, count)[:_OBJECTS])
+
+
+def held(records: Records, datatype: bytes, data: bytes, count: int) -> tuple[bytes, ...]:
+    """Take apart values that may hold any bytes: fixed text, opaque, sequences of single bytes; none of numbers."""
+    kind, width = _byte(datatype, 0) & 15, int.from_bytes(datatype[4:8], "little")
+    if kind == VARIABLE and (datatype[1] & 15 == 1 or int.from_bytes(datatype[12:16], "little") == 1):
+        return tuple(_long_texts(records, data, count))
+    if kind in (FIXED_TEXT, OPAQUE) and width:
+        return tuple(data[i * width : (i + 1) * width] for i in range(min(count, 2_000)))
+    if kind == INTEGER and width == 1:
+        return (data,)
+    return ()
 
 
 def _joined(texts: list[bytes]) -> str:
@@ -116,7 +137,7 @@ def _long_texts(records: Records, data: bytes, count: int) -> list[bytes]:
     return found
 
 
-def _elements(records: Records, space: bytes) -> int:
+def elements(records: Records, space: bytes) -> int:
     """Count the elements of a dataspace (B)."""
     version, dimensions = _byte(space, 0), _byte(space, 1)
     if version == 2 and _byte(space, 3) == 2:

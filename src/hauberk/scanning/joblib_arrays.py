@@ -9,6 +9,13 @@ from hauberk.scanning.pickle_operands import Broken
 from hauberk.scanning.pickle_values import Bag, Global, Made, Value, positional
 
 WRAPPER = "joblib.numpy_pickle.NumpyArrayWrapper"
+BESIDE = frozenset(
+    f"{package}{module}.{name}"
+    for package in ("joblib.", "sklearn.externals.joblib.")
+    for module in ("numpy_pickle_compat", "numpy_pickle")
+    for name in ("NDArrayWrapper", "ZNDArrayWrapper")
+)
+"""Wrappers of joblib before 0.10: the array is in the file they name, which its loader opens beside the dump."""
 _HAS_OBJECT = 1
 """NPY_ITEM_HASOBJECT, the lowest bit of the flags in a dtype's state."""
 

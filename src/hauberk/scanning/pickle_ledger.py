@@ -9,6 +9,7 @@ from typing import Literal
 from hauberk.core.errors import LimitExceeded
 from hauberk.scanning.allowlist import is_keras_loader
 from hauberk.scanning.artifact import Call, Import, Place
+from hauberk.scanning.pickle_costs import made
 from hauberk.scanning.pickle_values import (
     Bag,
     Global,
@@ -91,7 +92,8 @@ def _attribute_read(callee: Value, arguments: Value) -> tuple[Value, str] | None
 class Ledger:
     """Imports and calls in the order they happen, each callable at most a few times.
 
-    payloads: what reached a loader, as (the loader, bytes of the file or a text).
+    payloads: what reached a loader, as (the loader, bytes of the file or a text). exhausting: what allowed calls would
+    take of the loader's memory or time, and where. files: names of files that a loader reads besides, and where.
     """
 
     def __init__(self) -> None:
@@ -99,6 +101,8 @@ class Ledger:
         self.calls: list[Call] = []
         self.payloads: list[tuple[str, Payload | str]] = []
         self.executed = 0
+        self.exhausting: dict[str, int] = {}
+        self.files: dict[str, int] = {}
         self._seen: Counter[str] = Counter()
         self._following = 0
 
@@ -118,41 +122,49 @@ class Ledger:
         if attribute is not None:
             self.executed += 1
             return self._attribute(*attribute, offset) or Made(callee, arguments)
-        self._record(dotted(callee), render_arguments(arguments), effect, offset)
+        name = dotted(callee)
+        self._record(name, arguments, effect, offset)
+        result = Made(callee, arguments)
+        if isinstance(callee, Global):
+            taken = made(name, result)
+            if taken and len(self.exhausting) < _SAME_CALLABLE:
+                self.exhausting.setdefault(f"{name} makes {taken}", offset)
         if self._following >= _INDIRECTION:
-            return Made(callee, arguments)
+            return result
         self._following += 1
         folded = self._fold(callee, arguments, offset)
         self._following -= 1
-        return Made(callee, arguments) if folded is None else folded
+        return result if folded is None else folded
 
     def state(self, target: Value, method: str, value: Value, offset: int) -> None:
         """Record that `method` of `target` is called with `value` (BUILD, or filling something not a container)."""
         name = dotted(target.callee if isinstance(target, Made) else target)
         slots = value.items[1] if isinstance(value, Bag) and value.kind == "tuple" and len(value.items) == 2 else None
         if isinstance(slots, Bag) and "__class__" in slots.items[::2]:
-            self._record(f"{name}().__class__", render(value), "state", offset)  # slots are set one by one: it changes
-        self._record(f"{name}.{method}", render(value), "state", offset)
+            self._record(f"{name}().__class__", value, "state", offset)  # slots are set one by one: it changes
+        self._record(f"{name}.{method}", value, "state", offset)
 
     def persistent(self, identifier: Value, offset: int) -> None:
         """Record a persistent id handed to the loader."""
-        self._record("persistent_load", render(identifier), "persistent", offset)
+        self._record("persistent_load", identifier, "persistent", offset)
 
     def absorb(self, other: Ledger) -> None:
         """Take over what another reading of the same bytes recorded."""
         self.imports = {**other.imports, **self.imports}
         self.calls.extend(other.calls)
         self.payloads.extend(other.payloads)
+        self.exhausting = {**other.exhausting, **self.exhausting}
         self.executed += other.executed
 
-    def _record(self, name: str, arguments: str, effect: _Effect, offset: int) -> None:
+    def _record(self, name: str, arguments: Value, effect: _Effect, offset: int) -> None:
         self.executed += effect in ("call", "new")
         key = f"{effect} {name}"
         if key not in self._seen and len(self._seen) >= _CALLABLES:
             raise LimitExceeded(f"more than {_CALLABLES} different callables")
         self._seen[key] += 1
         if self._seen[key] <= _SAME_CALLABLE:
-            self.calls.append(Call(callable=name, arguments=arguments, effect=effect, place=Place(offset=offset)))
+            text = render_arguments(arguments) if effect in ("call", "new") else render(arguments)
+            self.calls.append(Call(callable=name, arguments=text, effect=effect, place=Place(offset=offset)))
 
     def _fold(self, callee: Value, arguments: Value, offset: int) -> Value:
         """Follow calls whose result is itself a known global, and those that call what they are given."""

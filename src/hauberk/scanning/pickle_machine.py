@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from hauberk.scanning.artifact import Place, Problem
-from hauberk.scanning.joblib_arrays import WRAPPER, array_bytes
+from hauberk.scanning.joblib_arrays import BESIDE, WRAPPER, array_bytes
 from hauberk.scanning.pickle_ledger import Ledger
 from hauberk.scanning.pickle_operands import Broken, Operands
 from hauberk.scanning.pickle_stack import Stack
@@ -23,6 +23,8 @@ HIGHEST_PROTOCOL = 5
 _WEIGHT = 1e12
 _DEPTH = 10_000
 _MEMO_SLACK = 1 << 16
+_MEMO_MOST = 1 << 26
+"""Of a memo index: room for it takes 1 GiB in the C unpickler."""
 _BIG_INTEGER = 64
 _SCOUTED = 4096
 _STRIDE = 256
@@ -86,7 +88,7 @@ class Machine:
         value = self.stack.items[-1] if self.stack.items and broken is None else None
         return Outcome(self.read.position, value, broken)
 
-    def _problem(self, kind: Literal["malformed", "disagreement"], message: str, topic: str) -> None:
+    def _problem(self, kind: Literal["malformed", "disagreement", "exhaustion"], message: str, topic: str) -> None:
         if topic not in self._told:
             self._told.add(topic)
             self.problems.append(Problem(kind=kind, message=message, place=Place(offset=self.opcode_at)))
@@ -104,7 +106,7 @@ class Machine:
         """PUT and its kin: the C unpickler makes room for every index up to this one."""
         if index > self.steps + _MEMO_SLACK:
             message = f"memo index {index} makes the loader allocate {index * 16 >> 20} MiB"
-            self._problem("malformed", message, "memo")
+            self._problem("exhaustion" if index > _MEMO_MOST else "malformed", message, "memo")
         self.stack.store(index)
 
     def stop(self) -> None:
@@ -263,6 +265,9 @@ class Machine:
         elif isinstance(target, Made):
             target.state = state
             self.ledger.state(target, "__setstate__", state, self.opcode_at)
+            beside = state.get("filename") if isinstance(state, Bag) else None
+            if isinstance(beside, str) and isinstance(target.callee, Global) and target.callee.dotted in BESIDE:
+                self.ledger.files.setdefault(beside, self.opcode_at)
             if not self.plain and isinstance(target.callee, Global) and target.callee.dotted == WRAPPER:
                 self._joblib_array(target)
 

@@ -87,13 +87,14 @@ class Bag:
 
 
 class Made:
-    """The result of a call: what was called with what, and the state it was given."""
+    """The result of a call: what was called with what, the state it was given, and how large it is where known."""
 
-    __slots__ = ("arguments", "callee", "depth", "state", "weight")
+    __slots__ = ("arguments", "callee", "depth", "size", "state", "weight")
 
     def __init__(self, callee: Value, arguments: Value) -> None:
         self.callee, self.arguments = callee, arguments
         self.state: Value = None
+        self.size: object = None
         inner = [value for value in (callee, arguments) if isinstance(value, Bag | Made)]
         self.weight: float = 1.0 + sum(value.weight for value in inner)
         self.depth: int = 1 + max((value.depth for value in inner), default=0)
@@ -113,7 +114,9 @@ def dotted(value: Value) -> str:
         else:
             trail.append("()")
             value = value.callee
-    if isinstance(value, Opaque):
+    if isinstance(value, Made):
+        base = "<made by more calls>"
+    elif isinstance(value, Opaque):
         base = f"<{value.text}>"
     else:
         base = value.dotted if isinstance(value, Global) else f"<{render(value, 40)}>"

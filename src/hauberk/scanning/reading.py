@@ -17,6 +17,7 @@ from hauberk.scanning.artifact import Artifact, Blob, Draft, Edit, Problem, Rule
 from hauberk.scanning.blobs import FileBlob, MemberBlob
 from hauberk.scanning.hashing import Hashing, sha256_of
 from hauberk.scanning.ignoring import ignored
+from hauberk.scanning.incomplete import unread
 from hauberk.scanning.inventory import components
 from hauberk.scanning.kit import Tools, tools
 from hauberk.scanning.neighbours import depends_on_neighbours, with_neighbours
@@ -28,6 +29,10 @@ RECIPE = "scanning"
 _STAMP = Stamp()
 PER_RULE = 100
 """Findings of one rule listed for one file; the worst come first."""
+_REMEDY = {
+    "limit": "raise the limit, or take the file out with scan.exclude",
+    "broken": "fetch or write the file anew, or take it out with scan.exclude",
+}
 NOT_READ = ("limit", "encrypted")
 """Problems that mean a part could not be looked at: they become a Skipped of kind "limit"."""
 
@@ -204,6 +209,8 @@ def judged(artifact: Artifact, kit: Tools, stamp: Stamp) -> Iterator[Seen]:
     for problem in artifact.problems:
         if problem.kind in NOT_READ:
             yield _skip(subject, problem.message, "limit", stamp)
+    if reason := unread(artifact):
+        yield _skip(subject, reason, "broken", stamp)
     for name, rule in kit.rules:
         try:
             for draft in rule.check(artifact):
@@ -236,12 +243,11 @@ def _finding(name: str, rule: Rule, draft: Draft, artifact: Artifact, stamp: Sta
 
 
 def _skip(subject: str, reason: str, kind: str, stamp: Stamp) -> Skipped:
-    fix = "raise the limit, or take the file out with scan.exclude" if kind == "limit" else ""
     return Skipped(
         subject=plain(subject),
         reason=plain(reason),
         kind="limit" if kind == "limit" else "error",
-        fix=fix,
+        fix=_REMEDY.get(kind, ""),
         provenance=stamp.of(RECIPE),
     )
 

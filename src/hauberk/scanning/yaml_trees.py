@@ -20,23 +20,28 @@ _OTHERS = ("tag:yaml.org,2002:ruby/", "tag:yaml.org,2002:perl/", "tag:yaml.org,2
 _MAKING = ("!new:", "!name:", "!apply:", "!module:", "!call:", "!obj:", "!func:", "!class:", "!import:")
 """Local tags by which HyperPyYAML and its like make what they name."""
 _SHOWN = 160
+_ANCHORS = 10_000
 
 
 class _Open(NamedTuple):
-    """A collection being read. key: waiting for its value, None between pairs."""
+    """A collection being read. key: waiting for its value, None between pairs. weight: nodes with aliases expanded."""
 
     value: Pairs | list[Tree]
     key: list[str]
     lookup: int
+    anchor: str | None
+    weight: list[float]
 
 
 class YamlTrees:
-    """The documents of one text. lookups: what tags name; lines: of mappings, by identity."""
+    """The documents of one text. lookups: what tags name; weight: nodes of the heaviest, with its aliases expanded."""
 
     def __init__(self, text: str, watch: Watch) -> None:
         self.lookups: list[Lookup] = []
         self.documents: list[Tree] = []
         self.aliases = 0
+        self.weight = 0.0
+        self._weights: dict[str, float] = {}
         self._named: dict[str, Tree] = {}
         self._open: list[_Open] = []
         self._text, self._watch = text, watch
@@ -50,22 +55,34 @@ class YamlTrees:
                 if looked >= 0:
                     self._argument(looked, event.value)
                 self._place(event.anchor, str(event.value))
+                self._weigh(1.0)
             elif isinstance(event, yaml.AliasEvent):
                 self.aliases += 1
                 held = self._named.get(str(event.anchor))
                 self._place(None, held if isinstance(held, str) else None)
+                self._weigh(self._weights.get(str(event.anchor), 1.0))
             elif isinstance(event, yaml.CollectionStartEvent):
                 if len(self._open) >= _DEEPEST:
                     raise LimitExceeded(f"YAML nested deeper than {_DEEPEST}", fix="look by hand")
                 value: Pairs | list[Tree] = Pairs() if isinstance(event, yaml.MappingStartEvent) else []
                 looked = self._tag(event)
                 self._place(event.anchor, value)
-                self._open.append(_Open(value, [], looked))
+                self._open.append(_Open(value, [], looked, event.anchor, [1.0]))
             elif isinstance(event, yaml.CollectionEndEvent) and self._open:
-                self._open.pop()
+                closed = self._open.pop()
+                if closed.anchor is not None and len(self._weights) < _ANCHORS:
+                    self._weights[closed.anchor] = closed.weight[0]
+                self._weigh(closed.weight[0])
             elif isinstance(event, yaml.DocumentStartEvent):
                 self._open.clear()
                 self._named.clear()
+                self._weights.clear()
+
+    def _weigh(self, nodes: float) -> None:
+        """Count nodes to the collection around them."""
+        if self._open:
+            self._open[-1].weight[0] += nodes
+        self.weight = max(self.weight, nodes)
 
     def _events(self) -> Iterator[yaml.Event]:
         try:
@@ -75,7 +92,7 @@ class YamlTrees:
 
     def _place(self, anchor: str | None, value: Tree) -> None:
         """Put a node where it stands: under its key, in its list, or as a document."""
-        if anchor is not None and len(self._named) < 10_000:
+        if anchor is not None and len(self._named) < _ANCHORS:
             self._named[anchor] = value
         if not self._open:
             self.documents.append(value)

@@ -226,3 +226,67 @@ def test_huge_numbers_anywhere(scan_bytes, place: int) -> None:
 
 def test_no_hdf5_at_all(scan_bytes) -> None:
     assert scan_bytes("m.h5", b"nothing of the kind" * 9).of(BROKEN)
+
+
+# --- pickles kept as values
+
+
+CALL = "model.pickle_call"
+HOSTILE = b"cos\nsystem\n(S'x'\ntR."
+HARMLESS = b"(lp0\nI1\naI2\na."
+
+
+def dataset(made: Writer, datatype: bytes, count: int, layout: bytes) -> int:
+    """A data set of one axis."""
+    space = bytes([2, 1, 0, 1]) + struct.pack("<Q", count)
+    return made.header((1, space), (3, datatype), (8, layout))
+
+
+def opaque(size: int) -> bytes:
+    return bytes([0x15, 0, 0, 0]) + struct.pack("<I", size)
+
+
+@pytest.mark.parametrize(("value", "found"), [(HOSTILE, {"critical"}), (HARMLESS, set())])
+def test_pickle_as_opaque_data(scan_bytes, value: bytes, found: set[str]) -> None:
+    made = Writer()
+    where = made.put(value)
+    held = dataset(made, opaque(len(value)), 1, bytes([3, 1]) + struct.pack("<QQ", where, len(value)))
+    scanned = scan_bytes("m.h5", made.file(made.header(hard("obj", held))))
+    assert scanned.severities(CALL) == found
+    assert scanned.skipped == []
+
+
+def test_pickle_in_compact_data(scan_bytes) -> None:
+    made = Writer()
+    layout = bytes([3, 0]) + struct.pack("<H", len(HOSTILE)) + HOSTILE
+    held = dataset(made, opaque(len(HOSTILE)), 1, layout)
+    assert scan_bytes("m.h5", made.file(made.header(hard("obj", held)))).severities(CALL) == {"critical"}
+
+
+def test_opaque_data_in_chunks_is_said_to_be_unread(scan_bytes) -> None:
+    made = Writer()
+    held = dataset(made, opaque(8), 4, bytes([3, 2, 2]) + struct.pack("<QII", NOWHERE, 4, 8))
+    (skipped,) = scan_bytes("m.h5", made.file(made.header(hard("obj", held)))).skipped
+    assert "chunks" in skipped.reason
+
+
+@pytest.mark.parametrize(("value", "found"), [(HOSTILE, {"critical"}), (HARMLESS, set())])
+def test_pickle_in_rows_of_bytes_of_any_length(scan_bytes, value: bytes, found: set[str]) -> None:
+    made = Writer()
+    made.global_heap(value)
+    inner = bytes([0x10, 8, 0, 0]) + struct.pack("<IHH", 1, 0, 8)
+    datatype = bytes([0x19, 0, 0, 0]) + struct.pack("<I", 16) + inner
+    held = dataset(made, datatype, 4, bytes([3, 2, 2]) + struct.pack("<QII", NOWHERE, 4, 16))
+    assert scan_bytes("m.h5", made.file(made.header(hard("rows", held)))).severities(CALL) == found
+
+
+@pytest.mark.parametrize(("value", "found"), [(HOSTILE, {"critical"}), (HARMLESS, set()), (b"cost model", set())])
+def test_pickle_as_an_attribute(scan_bytes, value: bytes, found: set[str]) -> None:
+    assert scan_bytes("m.h5", with_root(fixed("non_index_axes", value))).severities(CALL) == found
+
+
+def test_pickle_behind_the_end(scan_bytes) -> None:
+    whole = with_root(fixed("backend", b"x"))
+    assert scan_bytes("m.h5", whole + HOSTILE).severities(CALL) == {"critical"}
+    assert scan_bytes("m.h5", whole + b"surplus").severities(BROKEN) == {"medium"}
+    assert scan_bytes("m.h5", whole + bytes(64)).loud == []

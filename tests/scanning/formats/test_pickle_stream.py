@@ -413,3 +413,12 @@ def test_text_files_are_no_pickles(scan_bytes) -> None:
         b'{"a": 1}',
     ):
         assert not [finding for finding in scan_bytes("a.txt", text).findings if finding.rule.startswith("model.")]
+
+
+@pytest.mark.parametrize(
+    ("name", "found"), [("../../secrets.npy", {"high"}), ("/etc/passwd", {"high"}), ("m.pkl_01.npy", set())]
+)
+def test_old_joblib_wrapper_reads_a_file_by_name(scan_bytes, op, name: str, found: set[str]) -> None:
+    wrapper = b"\x80\x02" + op.named("joblib.numpy_pickle_compat", "NDArrayWrapper") + b")\x81"
+    state = b"}(" + b"X\x08\x00\x00\x00filename" + b"X" + len(name).to_bytes(4, "little") + name.encode() + b"ub."
+    assert scan_bytes("old.joblib", wrapper + state).severities("model.external_data") == found

@@ -204,3 +204,28 @@ def test_zip64_sizes_are_followed(scan_bytes, evil: bytes) -> None:
     result = scan_bytes("m.pt", stream.getvalue())
     assert result.severities(CALL) == {"critical"}
     assert not result.of(ODD)
+
+
+@pytest.mark.parametrize(("comment", "found"), [(b"cos\nsystem\n(S'x'\ntR.", {"critical"}), (b"made by us", set())])
+def test_a_pickle_in_the_archive_comment(scan_bytes, comment: bytes, found: set[str]) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("a.txt", "x")
+        archive.comment = comment
+    assert scan_bytes("m.zip", out.getvalue()).severities("model.pickle_call") == found
+
+
+def test_many_names_of_the_same_bytes_are_read_a_few_times(scan_bytes) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("a.pkl", b"cos\nsystem\n(S'x'\ntR.")
+        first = archive.infolist()[0]
+        for index in range(40):
+            twin = zipfile.ZipInfo(f"f{index}.pkl")
+            twin.CRC, twin.file_size, twin.compress_size = first.CRC, first.file_size, first.compress_size
+            twin.header_offset = first.header_offset
+            archive.filelist.append(twin)
+            archive.NameToInfo[twin.filename] = twin
+    scanned = scan_bytes("m.zip", out.getvalue())
+    assert 0 < len(scanned.of("model.pickle_call")) <= 32
+    assert any("same bytes" in one.message for one in scanned.of("model.archive_disagreement"))

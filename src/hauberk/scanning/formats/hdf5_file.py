@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 from hauberk.core.card import Card
@@ -30,6 +31,8 @@ from hauberk.scanning.hdf5_messages import (
     virtual_sources,
 )
 from hauberk.scanning.hdf5_records import SIGNATURE, BrokenHdf5, Message, Records
+from hauberk.scanning.hdf5_values import MOST_BYTES, Unread, heap_objects, values
+from hauberk.scanning.pickle_traces import is_pickle
 from hauberk.scanning.watch import Watch
 from hauberk.scanning.window import Window
 
@@ -73,7 +76,7 @@ class Hdf5File:
         with blob.open() as stream:
             walk = _Walk(Window(stream, blob.size), Watch(limits))
             walk.run()
-        parts = [part for name, data in walk.configs for part in descend(name, data)]
+        parts = [part for name, data in (*walk.configs, *walk.pickles) for part in descend(name, data)]
         keras = walk.keras or ".keras" in blob.path.lower() or ".weights." in blob.name
         return Artifact(
             path=blob.path,
@@ -95,13 +98,17 @@ class _Walk:
         self._records = Records(window, watch)
         self._pending: list[tuple[int, str]] = []
         self._seen: set[int] = set()
+        self._unfollowed = ""
         self.keras = False
         self.configs: list[tuple[str, bytes]] = []
+        self.pickles: list[tuple[str, bytes]] = []
         self.references: list[Reference] = []
         self.notes: list[Note] = []
         self.problems: list[Problem] = []
 
-    def _tell(self, kind: Literal["malformed", "truncated", "limit"], message: str, offset: int | None = None) -> None:
+    def _tell(
+        self, kind: Literal["malformed", "truncated", "mismatch", "limit"], message: str, offset: int | None = None
+    ) -> None:
         if len(self.problems) < _TOLD and all(one.message != message for one in self.problems):
             self.problems.append(Problem(kind=kind, message=message, place=Place(offset=offset)))
 
@@ -129,20 +136,51 @@ class _Walk:
             self._tell("limit", error.what)
         if self.problems:
             self._sweep()
+        if self._unfollowed:
+            self._sweep_heaps()
+
+    def _sweep_heaps(self) -> None:
+        """Read every object of the heaps for data sets in chunks; what is packed or opaque there stays unread."""
+        try:
+            self._hand_on(self._unfollowed.strip("/"), heap_objects(self._records, self._window))
+        except LimitExceeded as error:
+            self._tell("limit", error.what)
 
     def _check_end(self) -> None:
         end = self._records.end
         if not self._records.undefined(end) and end > self._window.size:
             self._tell("truncated", f"announces {end} bytes, the file has {self._window.size}", 0)
+        end += self._records.base  # addresses count from the user block's end
+        rest = self._window.size - end
+        if rest > 0:
+            data = self._window.at(end, min(rest, MOST_BYTES))
+            self._hand_on("behind the end", (data,))
+            if data.strip(b"\x00"):
+                self._tell("mismatch", f"{rest} bytes follow its end", end)
 
     def _object(self, address: int, path: str) -> None:
         """Read one object; one that is broken does not hide the others."""
         self._watch.tick()
         try:
+            messages = []
             for message in self._records.messages(address):
+                messages.append(message)
                 self._message(message, path)
+            self._hand_on(path.strip("/"), values(self._records, messages))
         except BrokenHdf5 as error:
             self._tell("malformed", f"the object {path[:100]!r}: {error}", error.offset)
+        except Unread as unread:
+            if unread.in_heaps:
+                self._unfollowed = self._unfollowed or path
+            else:
+                self._tell("limit", f"the opaque values of {path[:100]!r} lie in chunks, which were not read")
+
+    def _hand_on(self, name: str, found: Iterable[bytes]) -> None:
+        """Keep what is a pickle among values; libraries load it from there, as PyTables does."""
+        for data in found:
+            self._watch.tick()
+            if len(self.pickles) < _TOLD and is_pickle(data):
+                self.pickles.append((f"{name[:200]}.pkl", data))
 
     def _message(self, message: Message, path: str) -> None:
         raw, offset = message.data, message.offset
@@ -190,6 +228,7 @@ class _Walk:
 
     def _attribute(self, found: Attribute, path: str, offset: int) -> None:
         self.keras = self.keras or (path == "/" and found.name in _KERAS)
+        self._hand_on(f"{path.strip('/')}/{found.name}".strip("/"), found.data)
         text = found.text
         if text is None:
             return

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, NamedTuple
 from hauberk.core.card import Card
 from hauberk.core.errors import LimitExceeded
 from hauberk.core.limits import Limits
-from hauberk.scanning.artifact import Artifact, Blob, Descend, Place, Problem
+from hauberk.scanning.artifact import Artifact, Blob, Descend, Place, Problem, Reference
 from hauberk.scanning.pickle_ledger import Ledger
 from hauberk.scanning.pickle_machine import HIGHEST_PROTOCOL, OPCODES, Machine, scout
 from hauberk.scanning.pickle_operands import Broken
@@ -74,6 +74,10 @@ class PickleStream:
             size=blob.size,
             imports=tuple(ledger.imports.values()) if sure else (),
             calls=tuple(ledger.calls) if sure else (),
+            references=tuple(
+                Reference(kind="external-data", value=name, place=Place(offset=offset))
+                for name, offset in ledger.files.items()
+            ),
             problems=(*reading.problems, *unread) if sure else (),
             parts=parts,
         )
@@ -97,7 +101,11 @@ def _read(window: Window, watch: Watch) -> _Reading:
         _streams(machine, problems)
     except LimitExceeded as error:
         problems.append(Problem(kind="limit", message=error.what, place=Place(offset=machine.opcode_at)))
-    return _Reading(ledger, (*machine.problems, *problems))
+    taken = [
+        Problem(kind="exhaustion", message=what, place=Place(offset=offset))
+        for what, offset in ledger.exhausting.items()
+    ]
+    return _Reading(ledger, (*machine.problems, *taken, *problems))
 
 
 def _streams(machine: Machine, problems: list[Problem]) -> None:

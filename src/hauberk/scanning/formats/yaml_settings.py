@@ -24,6 +24,10 @@ _WORTH_READING = re.compile(
 )
 _TAG = re.compile(r"(?:!!|!<tag:yaml\.org,2002:)python/([a-z]+(?:/[a-z]+)?):([\w.]+)")
 _BOMB = 5_000
+_ALIAS = re.compile(r"[\s\[,]\*\w")
+_WORTH_COUNTING = 20
+_EXPANDED = 1e8
+"""Nodes; the largest files that people write have thousands."""
 
 
 class YamlSettings:
@@ -49,10 +53,15 @@ class YamlSettings:
         """Read all documents; what stands before a fault is judged too."""
         read = read_text(blob, limits)
         facts = SettingsFacts(read.text)
-        if _WORTH_READING.search(read.text):
+        if _WORTH_READING.search(read.text) or _has_aliases(read.text):
             _gather(read.text, limits, facts)
             facts.locate(read.text)
         return facts.artifact(blob, "yaml_settings", read.digest, descend)
+
+
+def _has_aliases(text: str) -> bool:
+    """Tell a text with enough aliases to multiply one another."""
+    return "&" in text and any(count >= _WORTH_COUNTING for count, _ in enumerate(_ALIAS.finditer(text), 1))
 
 
 def _gather(text: str, limits: Limits, facts: SettingsFacts) -> None:
@@ -71,6 +80,9 @@ def _gather(text: str, limits: Limits, facts: SettingsFacts) -> None:
                 facts.take(entry)
     except LimitExceeded as error:
         facts.problems.append(Problem(kind="limit", message=error.what))
+    if trees.weight > _EXPANDED:
+        message = f"its aliases expand to {trees.weight:.1g} nodes: what walks, copies or prints it exhausts memory"
+        facts.problems.append(Problem(kind="exhaustion", message=message))
     if trees.aliases > _BOMB:
         facts.problems.append(
             Problem(kind="malformed", message=f"{trees.aliases} aliases: loaders may grow without end")

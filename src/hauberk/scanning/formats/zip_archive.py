@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
 from hauberk.core.card import Card
@@ -43,6 +44,8 @@ _CODE_TEXT = 1 << 20
 _FLOOR = 64 << 20
 """Below this no ratio makes a bomb: arrays of zeros pack a thousandfold."""
 _HEAD = 4096
+_SAME_BYTES = 16
+"""Names under which the same bytes are read; only members that overlap share them."""
 _LINK, _KIND_BITS = 0o120000, 0o170000
 _BEGINNINGS = (LOCAL, b"PK\x05\x06")
 _PACKAGE = re.compile(r"[^/]+\.dist-info/WHEEL|EGG-INFO/PKG-INFO|info/index\.json")
@@ -112,6 +115,7 @@ class _Walk:
         self._blob, self._window, self._limits, self._descend = blob, window, limits, descend
         self._watch, self._left = Watch(limits), limits.total_bytes
         self._read: set[tuple[int, int, int, str]] = set()
+        self._names_of: Counter[tuple[int, int, int]] = Counter()
         self._torch, self._package, self._embedded = False, False, False
         self._links: list[str] = []
         self.stored: list[tuple[int, int]] = []
@@ -127,6 +131,9 @@ class _Walk:
         """Go through the archive; raises LimitExceeded."""
         listed = self._listed()
         pairs: _Pairs = [(record, local_record(self._window, record.offset)) for record in listed.records]
+        for _, stop in listed.spans:
+            if comment := self._comment(stop):
+                self.parts.extend(self._descend("archive comment", comment))
         hidden = self._unlisted(listed.spans, pairs)
         names = [record.name for record in (*listed.records, *hidden)]
         self._torch = any(_TORCH.fullmatch(name) for name in names)
@@ -200,6 +207,11 @@ class _Walk:
                     self.problems.append(Problem(kind="mismatch", message=message, place=Place(offset=gap[0])))
         return found
 
+    def _comment(self, start: int) -> bytes:
+        """Return the comment behind an end record, where the record announces all that follows it."""
+        length = int.from_bytes(self._window.at(max(0, start - 2), 2), "little")
+        return self._window.at(start, length) if start + length == self._window.size else b""
+
     def _is_comment(self, gap: Span) -> bool:
         """Tell a gap at the end that is the comment the end record announces."""
         length = int.from_bytes(self._window.at(max(0, gap[0] - 2), 2), "little")
@@ -244,6 +256,11 @@ class _Walk:
         if key in self._read:
             return
         self._read.add(key)
+        self._names_of[key[:3]] += 1
+        if self._names_of[key[:3]] > _SAME_BYTES:
+            if self._names_of[key[:3]] == _SAME_BYTES + 1:
+                self._odd(f"more than {_SAME_BYTES} members have the same bytes; the others were not read", key[0])
+            return
         cap = self._cap(packed.size)
         got = unpack(self._blob, packed, cap, self._watch)
         self._left -= spent(got.content)

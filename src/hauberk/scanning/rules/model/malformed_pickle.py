@@ -9,12 +9,15 @@ from hauberk.core.card import Card
 from hauberk.core.evidence import Severity
 from hauberk.scanning.artifact import Artifact, Draft
 
+_OPENING = {"exhaustion": "loading it would exhaust memory or time"}
+
 
 class MalformedPickle:
     """Report pickles no pickler writes.
 
     What: the stream is truncated or malformed, is followed by other bytes, announces more than the file holds, expands
-    without bound, or is read differently by different unpicklers.
+    without bound, has harmless functions make values that no machine holds, or is read differently by different
+    unpicklers.
     Why: everything before the break still runs when the file is loaded, and scanners that refuse broken files have
     been bypassed with just that. Disagreement lets a file show one face to a scanner and another to a loader.
     Fix: do not load it; fetch the file again, or write it anew from its source.
@@ -32,14 +35,21 @@ class MalformedPickle:
         """Yield one draft for each problem of a pickle."""
         if artifact.format != "pickle_stream":
             return
-        weight: dict[str, Severity] = {"malformed": "medium", "truncated": "medium", "disagreement": "high"}
+        weight: dict[str, Severity] = {
+            "malformed": "medium",
+            "truncated": "medium",
+            "disagreement": "high",
+            "exhaustion": "high",
+        }
         for problem in artifact.problems:
             if problem.kind in weight:
                 ran = (
-                    f" after {len(artifact.calls)} call(s)" if artifact.calls and problem.kind != "disagreement" else ""
+                    f" after {len(artifact.calls)} call(s)"
+                    if artifact.calls and problem.kind in ("malformed", "truncated")
+                    else ""
                 )
                 yield Draft(
-                    message=f"not a well-formed pickle: {problem.message}{ran}",
+                    message=f"{_OPENING.get(problem.kind, 'not a well-formed pickle')}: {problem.message}{ran}",
                     fix="do not load it; fetch or write the file anew",
                     severity=weight[problem.kind],
                     place=problem.place,

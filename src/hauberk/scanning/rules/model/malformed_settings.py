@@ -40,5 +40,6 @@ class MalformedSettings:
                 yield Draft(
                     message=f"not well-formed {title}: {problem.message}",
                     fix="fetch or save the file anew",
+                    severity="high" if problem.kind == "exhaustion" else None,
                     place=problem.place,
                 )
