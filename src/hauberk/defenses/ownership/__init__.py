@@ -1,0 +1,1 @@
+"""Marks that let an owner recognise his model in a suspect, one file each."""
