@@ -9,8 +9,8 @@ from hauberk.core.provenance import Stamp
 from hauberk.scanning.blobs import MemberBlob
 from hauberk.scanning.inventory import components
 from hauberk.scanning.kit import tools
-from hauberk.scanning.rules.licences.conflict import LicenceConflict, own_licence
 from hauberk.scanning.licences import conflict, kind, of_text, parts, spdx
+from hauberk.scanning.rules.licences.conflict import LicenceConflict, own_licence
 
 PROJECT = '[project]\nname = "x"\nversion = "1.2"\nlicense = "Apache-2.0"\ndependencies = ["flask==3.1.2"]\n'
 CARD = "---\nlicense: {}\npipeline_tag: text-generation\ndatasets:\n- wikitext\n- c4\nbase_model: a/b\n---\n# A model\n"

@@ -71,3 +71,35 @@ def test_a_folder_and_a_pipe(folder: Path) -> None:
 def test_odd_names_are_left_to_the_rule(folder: Path, location: str) -> None:
     artifact = with_neighbours(model(location), folder / "m.onnx")
     assert all(fact.kind != "external-link" for fact in artifact.references)
+
+
+# --- code that settings bring along
+
+ACTS = "import os\nos.system('id')\nclass Net: pass\n"
+COMPUTES = "import torch\nclass Net(torch.nn.Module):\n    def forward(self, x):\n        return x.relu()\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"), [(ACTS, {"high", "medium"}), (COMPUTES, {"medium"}), ("class (", {"medium"})]
+)
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("config.json", '{"auto_map": {"AutoModel": "net.Net"}}'),
+        ("config.json", '{"custom_pipelines": {"p": {"impl": "net.Net"}}}'),
+        ("modules.json", '[{"idx": 0, "name": "0", "path": "", "type": "net.Net"}]'),
+        ("model_index.json", '{"_class_name": ["net", "Net"]}'),
+    ],
+)
+def test_brought_code_is_judged_by_what_it_does(
+    scan_folder, tmp_path: Path, name: str, settings: str, code: str, expected: set[str]
+) -> None:
+    (tmp_path / name).write_text(settings)
+    (tmp_path / "net.py").write_text(code)
+    assert scan_folder(tmp_path).severities("model.brought_code") == expected
+
+
+def test_settings_that_bring_code_depend_on_their_neighbours() -> None:
+    fact = Reference(kind="remote-code", value="AutoModel: net.Net")
+    artifact = Artifact(path="config.json", part="", format="json_settings", size=1, references=(fact,))
+    assert depends_on_neighbours(artifact)

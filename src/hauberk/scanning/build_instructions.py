@@ -17,6 +17,7 @@ _STAND_IN = re.compile(
     r"(?i)^[$/@]|^\$\{|^<|^\.{0,2}/|^file:|\.(?:json|pem|txt|key|crt|ya?ml)$|^(?:false|true|none|null|yes|no|on|off|\d{1,5})$"
     r"|^(?:your|my|some|example|placeholder|replace|todo|redacted|dummy|fake|test)\b.*|^(?:basic|bearer|jwt|oauth2?|scram.*|md5)$"
     r"|change.?me|<.*>|\bx{3,}\b|\*{3,}|\.{3,}|_here$|\$\{|\$\(|\{\{|^vault:|^ssm:|^op:|^arn:|^projects/|^secretref|replace[_-]?"
+    r"|EXAMPLE(?:KEY)?$|^Eby8vdM02xNO"  # the documented keys of AWS and of Azure's storage emulator
     r"|your[_-]|1234567890|^sha256:|^https?://[^:@]*$|not-?needed|^empty$|^sk-(?:no-key|dummy|fake|xxx).*"
 )
 _SHORTEST = 6

@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import msgspec
+
 from hauberk.scanning.artifact import Instruction, Place
 from hauberk.scanning.containers import Container, Mount, Port
 from hauberk.scanning.document_tree import Node
@@ -66,12 +68,23 @@ def pod_containers(pod: Pod) -> Iterator[tuple[Container, tuple[Instruction, ...
         for volume in pod.spec.get("volumes").items
         if volume.get("hostPath")
     }
+    rows = [node for key in ("initContainers", "containers") for node in pod.spec.get(key).items]
+    mounted = {item.get("name").text for node in rows for item in node.get("volumeMounts").items}
+    unused = [volume for volume in pod.spec.get("volumes").items if volume.get("name").text not in mounted]
+    spare = tuple(
+        Mount(source=volume.get("hostPath", "path").text, place=Place(line=volume.line))
+        for volume in unused
+        if volume.get("hostPath")
+    )
     for key in ("initContainers", "containers"):
         for node in pod.spec.get(key).items:
             if node.kind == "mapping":
                 name = node.get("name").text or "?"
                 task = pod.kind in _TASKS or key == "initContainers"
-                yield _container(pod, node, name, paths, task=task), tuple(_instructions(name, node))
+                made = _container(pod, node, name, paths, task=task)
+                if spare:  # whoever may change the pod only has to mount it
+                    made, spare = msgspec.structs.replace(made, mounts=(*made.mounts, *spare)), ()
+                yield made, tuple(_instructions(name, node))
 
 
 def _container(pod: Pod, node: Node, name: str, paths: dict[str, str], *, task: bool) -> Container:

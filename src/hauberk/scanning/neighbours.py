@@ -1,7 +1,7 @@
-"""The files beside a model that its external data names: links, hard links, and ends beyond which it reads.
+"""The files beside a model that it names: links and ends of external data; what code does that settings bring along.
 
 What a path says is judged by rules from the model's own bytes; this looks at the disk, so its answer belongs to no
-cache of results by content. Nothing is opened.
+cache of results by content. Data is not opened, code is parsed and never run.
 """
 
 from __future__ import annotations
@@ -18,17 +18,31 @@ from hauberk.scanning.artifact import Artifact, Reference
 _KIND = "external-data"
 _SPAN = "external-span"
 _LOOKED_AT = 1_000
+BRINGING = frozenset({"remote-code", "named-import"})
+"""Facts of settings that name a Python file to import, which may lie beside them."""
 
 
 def with_neighbours(artifact: Artifact, file: str | Path) -> Artifact:
     """Add what the disk says of the files an artifact refers to; `file` is the model's own path."""
-    found = tuple(_odd(artifact, Path(file).parent))
+    folder = Path(file).parent
+    found = (*_odd(artifact, folder), *(acting(artifact, folder) if _brings(artifact) else ()))
     return msgspec.structs.replace(artifact, references=(*artifact.references, *found)) if found else artifact
 
 
 def depends_on_neighbours(artifact: Artifact) -> bool:
     """Say whether the answer may change while the file itself does not."""
-    return any(fact.kind == _KIND for part in artifact.walk() for fact in part.references)
+    return any(fact.kind == _KIND or fact.kind in BRINGING for part in artifact.walk() for fact in part.references)
+
+
+def _brings(artifact: Artifact) -> bool:
+    return any(fact.kind in BRINGING for fact in artifact.references)
+
+
+def acting(artifact: Artifact, folder: Path) -> Iterator[Reference]:
+    """Say what the code does that settings bring along; its reader is loaded for those that bring some."""
+    from hauberk.scanning.brought_files import acting as deeds
+
+    return deeds(artifact, folder)
 
 
 def _odd(artifact: Artifact, folder: Path) -> Iterator[Reference]:

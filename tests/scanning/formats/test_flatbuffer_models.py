@@ -93,7 +93,7 @@ def test_plain_tflite(scan_bytes) -> None:
     ("custom", "severity"),
     [
         ("TFLite_Detection_PostProcess", None), ("FlexErf", None), ("FlexTensorListReserve", None), ("Evil", "medium"),
-        ("FlexWriteFile", "high"), ("FlexEagerPyFunc", "high"), ("FlexReadFile", "medium"), ("FlexNoSuchOp", "medium"),
+        ("FlexWriteFile", "high"), ("FlexEagerPyFunc", "high"), ("FlexReadFile", "high"), ("FlexNoSuchOp", "medium"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["m.tflite", "m.bin"])

@@ -70,6 +70,13 @@ BAD = [
     ("insecure_temporary_file", "medium", "import tempfile\ntempfile.mktemp()"),
     ("insecure_temporary_file", "medium", "import os, torch\ntorch.save(x, os.path.join('/tmp', 'a.pt'))"),
     ("weak_randomness", "medium", "import random\ntoken = random.getrandbits(64)"),
+    ("weak_randomness", "medium", "import random\ndef split(rows):\n    random.shuffle(rows)\n    return rows[:9], rows[9:]"),
+    ("remote_code", "high", "from vllm import LLM\ndef make(m, remote=True):\n    return LLM(model=m, trust_remote_code=remote)"),
+    ("remote_code", "high", "def make(m, *, remote=True):\n    return LLM(model=m, trust_remote_code=remote)"),
+    ("remote_code", "medium", f"AutoModel.from_pretrained('a/b', trust_remote_code=True, revision='{'c' * 40}')"),
+    ("logged_secrets", "medium", "for row in people.itertuples():\n    print('checking', row.passport_number)"),
+    ("unsafe_extraction", "medium", "import tarfile, requests\nopen('m', 'wb').write(requests.get(u, timeout=9).content)\nwith tarfile.open('m') as t:\n    t.extractall('x')"),
+    ("unsafe_extraction", "low", "import tarfile\ntarfile.open('m').extractall('x')"),
     ("weak_randomness", "medium", "import random\ndef new_password():\n    return ''.join(random.choices('ab', k=9))"),
     ("weak_randomness", "low", "from sklearn.model_selection import train_test_split\ntrain_test_split(x, y)"),
     ("hardcoded_threshold", "medium", "if face_distance < 0.6:\n    grant_access()"),
@@ -93,6 +100,12 @@ BAD = [
 ]  # fmt: skip
 
 SAFE = [
+    "import random\nrandom.seed(3)\ndef split(rows):\n    random.shuffle(rows)\n    return rows[:9]",
+    "import random\ndef deal(cards):\n    random.shuffle(cards)\n    return cards[:9]",
+    "def make(m, remote=False):\n    return LLM(model=m, trust_remote_code=remote)",
+    "for row in people.itertuples():\n    print('checking', row.city, len(row.name))",
+    "import tarfile\nwith tarfile.open('m') as t:\n    t.extractall('x', filter='data')",
+    "import zipfile\nzipfile.ZipFile('m').extractall('x')",
     LLM + "T = {'a': ['ls']}\nimport subprocess\nargv = T.get(out)\nsubprocess.run(argv)",
     LLM + "import subprocess\nCOMMANDS = load()\nsubprocess.run(COMMANDS.get(out))",
     LLM + "import subprocess\nsubprocess.run(['bash', 'go.sh'])\nopen('log.txt', 'w').write(out)",

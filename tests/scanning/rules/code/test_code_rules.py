@@ -369,7 +369,7 @@ def test_a_check_of_this_file_is_read_instead_of_believed(judge):
 
 def test_a_pinned_commit_lowers_remote_code(judge):
     text = f"m = AutoModel.from_pretrained('a/b', trust_remote_code=True, revision='{'c' * 40}')"
-    assert [hit.severity for hit in judge("code.", "app.py", text)] == ["low"]
+    assert [hit.severity for hit in judge("code.", "app.py", text)] == ["medium"]
 
 
 def test_a_branch_is_not_a_pin(judge):

@@ -50,6 +50,14 @@ def tool(description: str) -> str:
 CI = ".github/workflows/ci.yml"
 BAD = [
     ("privileged_container", "high", "compose.yml", compose("privileged: true")),
+    ("privileged_container", "high", "values.yaml", "image: {tag: '1'}\nsecurityContext:\n  privileged: true\n"),
+    (
+        "privileged_container",
+        "medium",
+        "values.yaml",
+        "image: {tag: '1'}\nworker:\n  podSecurityContext: {runAsUser: 0}\n",
+    ),
+    ("host_mount", "high", "p.yaml", pod("", "volumes: [{name: d, hostPath: {path: /}}]")),
     ("privileged_container", "high", "compose.yml", compose("cap_add: [CAP_SYS_ADMIN]")),
     ("privileged_container", "medium", "compose.yml", compose("security_opt: ['seccomp=unconfined']")),
     ("privileged_container", "high", "p.yaml", pod("securityContext: {privileged: true}")),
@@ -512,3 +520,11 @@ def test_a_file_nobody_wrote_by_hand_is_a_limit(name):
     (reader,) = (reader for label, reader in tools().formats if label in mine and reader.sniff(blob))
     with pytest.raises(LimitExceeded):
         reader.parse(blob, DEFAULT_LIMITS, lambda _name, _data: ())
+
+
+def test_a_hardened_chart_and_a_documented_key_are_quiet(judge, loud):
+    chart = "image: {tag: '1'}\nsecurityContext: {privileged: false, runAsUser: 1000, runAsNonRoot: true}\n"
+    assert loud(judge("deployment.privileged_container", "values.yaml", chart)) == []
+    documented = "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n"
+    assert judge("deployment.secret_in_environment", ".env", documented) == []
+    assert loud(judge("deployment.secret_in_environment", ".env", documented.replace("EXAMPLEKEY", "q7Rw2mZp9L")))

@@ -28,6 +28,7 @@ BAD = [
     ("piped_installer", "high", BASE + 'RUN bash -c "$(curl -fsSL https://example.org/install.sh)"'),
     ("open_server", "high", BASE + "CMD jupyter lab --ip=0.0.0.0 --NotebookApp.token=''"),
     ("open_server", "high", BASE + 'CMD ["jupyter", "lab", "--ServerApp.token="]'),
+    ("open_server", "high", BASE + """CMD ["jupyter", "lab", "--ip=0.0.0.0", "--ServerApp.token=''"]"""),
     ("open_server", "high", BASE + "CMD ray start --head --dashboard-host=0.0.0.0"),
     ("open_server", "medium", BASE + "CMD mlflow server --host 0.0.0.0"),
     ("open_server", "medium", BASE + "ENV OLLAMA_HOST=0.0.0.0"),

@@ -28,9 +28,14 @@ _PERSON = re.compile(
     r"|phone_?number|national_id|tax_id|salary)"
 )
 
+_IDENTITY = re.compile(
+    r"(?:\w+_)?(?:ssn|social_security(?:_number)?|date_of_birth|dob|credit_card(?:_number)?|card_number|iban"
+    r"|passport(?:_number|_no)?|medical_record|national_id|tax_id)"
+)
+
 
 class LoggedSecrets:
-    """Find keys, prompts and conversations, and personal data in the arguments of logging calls; keys in print too.
+    """Find keys, prompts and conversations, and personal data in what is logged; keys and people's numbers in print.
 
     Logs are kept longer and read by more people than the data they copy, and prompts hold what users confide. Log a
     digest, a length or an identifier; redact keys to their first characters.
@@ -58,7 +63,7 @@ class LoggedSecrets:
         for site in program_of(artifact).calls:
             logs = _is_log(site)
             if logs or site.path == "print":
-                draft = _key(site, logs) or (_said(site) if logs else None)
+                draft = _key(site, logs) or (_said(site) if logs else _printed(site))
                 if draft is not None:
                     yield draft
 
@@ -72,6 +77,19 @@ def _key(site: CallSite, logs: bool) -> Draft | None:
         message=f"{key or 'a secret of the environment'} is written to the {'log' if logs else 'output'}",
         fix="leave it out, or log its first four characters",
         severity="medium" if logs or secret is not None else "low",
+        confidence="medium",
+        place=site.place,
+    )
+
+
+def _printed(site: CallSite) -> Draft | None:
+    """Judge output: what a service prints is its log; only what tells one person from all others counts here."""
+    person = next((word for word in site.words if _IDENTITY.fullmatch(word)), None)
+    if person is None:
+        return None
+    return Draft(
+        message=f"{person}, which is personal data, is written to the output",
+        fix="print a count, a digest or an identifier of your own",
         confidence="medium",
         place=site.place,
     )

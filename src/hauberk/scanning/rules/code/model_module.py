@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from hauberk.core.card import Card
-from hauberk.core.evidence import Severity
 from hauberk.scanning.artifact import Artifact, Draft
+from hauberk.scanning.model_code import GRADES
 from hauberk.scanning.python_program import program_of
 
 _FILES = re.compile(
@@ -23,21 +23,6 @@ _BASES = frozenset(
 _HANDLER = "EndpointHandler"
 _GENERATE = "custom_generate/generate.py"
 """What transformers runs for a repository's own way to generate."""
-_PROGRAMS = re.compile(
-    r"os\.(?:system|popen|exec\w+|spawn\w+|posix_spawnp?|startfile)|subprocess\.\w+|pty\.spawn|commands\.\w+"
-    r"|asyncio\.create_subprocess_\w+|ctypes\.(?:CDLL|PyDLL|WinDLL|OleDLL|cdll\.\w+)"
-)
-_NETWORK = re.compile(
-    r"socket\.(?:socket|create_connection|create_server)|urllib\.request\.(?:urlopen|urlretrieve|Request)"
-    r"|(?:requests|httpx|aiohttp)\.\w+|http\.client\.\w+|ftplib\.\w+|smtplib\.\w+|paramiko\.\w+|telnetlib\.\w+"
-)
-_RUNS = re.compile(r"(?:builtins\.)?(?:exec|eval)|marshal\.loads?|runpy\.run_\w+")
-_GRADES: tuple[tuple[re.Pattern[str], str, Severity, Severity], ...] = (
-    (_PROGRAMS, "starts a program or a native library", "high", "medium"),
-    (_RUNS, "runs code that is put together at run time", "high", "medium"),
-    (_NETWORK, "talks to a host", "high", "low"),
-)
-"""What is called, in words, and its weight at import and inside a function."""
 
 
 class ModelModule:
@@ -70,8 +55,8 @@ class ModelModule:
         if not _is_models(artifact):
             return
         for site in program_of(artifact).calls:
-            for pattern, words, at_import, inside in _GRADES:
-                if pattern.fullmatch(site.path):
+            for calls, words, at_import, inside in GRADES:
+                if calls.fullmatch(site.path):
                     when = "when it is called" if site.function else "when it is imported"
                     yield Draft(
                         message=f"the model's own code {words} by {site.path} {when}",

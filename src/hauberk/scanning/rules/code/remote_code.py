@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from typing import ClassVar
@@ -10,7 +11,7 @@ from hauberk.core.card import Card
 from hauberk.scanning.artifact import Artifact, Draft
 from hauberk.scanning.fixing import drop_keyword
 from hauberk.scanning.python_program import program_of
-from hauberk.scanning.python_values import CallSite
+from hauberk.scanning.python_values import CallSite, Program
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _HUB = ("torch.hub.load", "torch.hub.help", "torch.hub.list")
@@ -42,8 +43,9 @@ class RemoteCode:
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:
         """Judge every call by its keywords, whatever it is called."""
-        for site in program_of(artifact).calls:
-            yield from _trusting(site)
+        program = program_of(artifact)
+        for site in program.calls:
+            yield from _trusting(site, by_default=_default(program, site) is True)
             if _stored(site):
                 yield Draft(
                     message="trust_remote_code is switched on for what is loaded with these settings",
@@ -71,19 +73,20 @@ def _stored(site: CallSite) -> bool:
     )
 
 
-def _trusting(site: CallSite) -> Iterator[Draft]:
-    if site.says("trust_remote_code") is not True or site.says("local_files_only") is True:
+def _trusting(site: CallSite, *, by_default: bool) -> Iterator[Draft]:
+    if not (by_default or site.says("trust_remote_code") is True) or site.says("local_files_only") is True:
         return
     pinned = _pinned(site.says("revision")) or _pinned(site.says("code_revision"))
     yield Draft(
         message="trust_remote_code=True runs Python files of the model's repository"
+        + (", unless the caller says otherwise" if by_default else "")
         + (", pinned to one commit" if pinned else ""),
         fix="use a model whose class is in the library"
         if pinned
         else "use a model whose class is in the library, or pin the commit you have read with revision=",
-        severity="low" if pinned else "high",
+        severity="medium" if pinned else "high",
         place=site.place,
-        edits=drop_keyword(site, "trust_remote_code"),
+        edits=() if by_default else drop_keyword(site, "trust_remote_code"),
     )
 
 
@@ -96,9 +99,28 @@ def _hub(site: CallSite) -> Iterator[Draft]:
         message=f"{site.path} downloads a repository and runs its hubconf.py"
         + (", pinned to one commit" if pinned else ""),
         fix="install the package at a pinned version, or keep a reviewed copy with source='local'",
-        severity="low" if pinned else "high",
+        severity="medium" if pinned else "high",
         place=site.place,
     )
+
+
+def _default(program: Program, site: CallSite) -> object:
+    """Return what the keyword is by default where it is a parameter of the function around the call."""
+    given = (
+        next((item.value for item in site.node.keywords if item.arg == "trust_remote_code"), None) if site.node else 0
+    )
+    if not isinstance(given, ast.Name):
+        return None
+    for function in program.functions:
+        if function.path == site.function:
+            arguments = function.node.args
+            named = [*arguments.posonlyargs, *arguments.args]
+            pairs = [*zip(reversed(named), reversed(arguments.defaults), strict=False)]
+            later = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+            pairs += [(name, value) for name, value in later if value is not None]
+            default = next((value for name, value in pairs if name.arg == given.id), None)
+            return default.value if isinstance(default, ast.Constant) else None
+    return None
 
 
 def _pinned(revision: object) -> bool:

@@ -28,6 +28,10 @@ _NOT_SECRET = re.compile(
 )
 _SPLITS = ("sklearn.model_selection.train_test_split",)
 
+_SHUFFLES = ("random.shuffle", "numpy.random.shuffle", "numpy.random.permutation")
+_SEED = re.compile(r"(?:.*\.)?(?:seed|manual_seed|seed_everything|set_seed|set_random_seed)")
+_SPLITTING = re.compile(r"(?i)(?:^|[._:])(?:\w*_)?(?:split|holdout|partition|train_test|train_val)\w*$")
+
 
 class WeakRandomness:
     """Find keys, tokens and session numbers made with random or numpy.random, and splits without a seed.
@@ -70,6 +74,15 @@ class WeakRandomness:
                     fix="use the secrets module",
                     place=site.place,
                 )
+        if not any(_SEED.fullmatch(site.path) for site in program.calls):
+            for site in program.named(*_SHUFFLES):
+                if _SPLITTING.search(site.function):
+                    yield Draft(
+                        message=f"{site.path} without a seed before a split: test rows drift into training",
+                        fix="shuffle with random.Random(seed), or numpy.random.default_rng(seed)",
+                        confidence="medium",
+                        place=site.place,
+                    )
         for site in program.named(*_SPLITS):
             if _unseeded(site):
                 yield Draft(

@@ -16,7 +16,7 @@ _EVERYWHERE = r"(?:0\.0\.0\.0|\[?::\]?(?=\s|$|:))"
 _OPEN: tuple[tuple[re.Pattern[str], re.Pattern[str] | None, str, str, Severity], ...] = (
     (
         re.compile(
-            r"(?:NotebookApp|ServerApp|IdentityProvider|LabApp)\.(?:token|password)[ =]*(?:''|\"\"|(?=\s|$))"
+            r"(?:NotebookApp|ServerApp|IdentityProvider|LabApp)\.(?:token|password)[ =]*[\"']*(?=[\s,\]]|$)"
             r"|JUPYTER_TOKEN=(?:''|\"\")?(?=\s|$)"
         ),
         None,

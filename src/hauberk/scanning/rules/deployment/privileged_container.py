@@ -7,8 +7,9 @@ from typing import ClassVar
 
 from hauberk.core.card import Card
 from hauberk.core.evidence import Severity
-from hauberk.scanning.artifact import Artifact, Draft
+from hauberk.scanning.artifact import Artifact, Draft, Place
 from hauberk.scanning.containers import Container
+from hauberk.scanning.document_tree import Node
 
 _RULING = frozenset(
     ["ALL", "SYS_ADMIN", "SYS_MODULE", "SYS_PTRACE", "SYS_RAWIO", "DAC_READ_SEARCH", "BPF", "SYS_BOOT", "MAC_ADMIN"]
@@ -35,7 +36,7 @@ class PrivilegedContainer:
         paper="CWE-250; CIS Docker Benchmark 5.4, 5.22; MITRE ATLAS AML.T0049",
         threats=("CWE-250", "AML.T0049"),
         severity="high",
-        reads=("containers",),
+        reads=("containers", "documents"),
     )
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:
@@ -43,6 +44,32 @@ class PrivilegedContainer:
         for container in artifact.containers:
             for message, severity in _powers(container):
                 yield Draft(message=f"{container.owner} {message}", fix=_FIX, severity=severity, place=container.place)
+        for document in artifact.documents:
+            if document.kind == "helm-values":
+                yield from _chart(document.root, "")
+
+
+def _chart(node: Node, path: str) -> Iterator[Draft]:
+    """Judge every security context of a chart's values."""
+    for key, value in node.fields.items():
+        where = f"{path}.{key}".lstrip(".")
+        if key.lower().endswith("securitycontext"):
+            yield from _context(value, where)
+        yield from _chart(value, where)
+    for item in node.items:
+        yield from _chart(item, f"{path}[]")
+
+
+def _context(node: Node, where: str) -> Iterator[Draft]:
+    place = Place(line=node.line)
+    if node.get("privileged").truth is True:
+        yield Draft(message=f"{where} is privileged: its root is the host's", fix=_FIX, place=place)
+    if node.get("runAsUser").text == "0":
+        fix = "set runAsNonRoot: true and a user above 0"
+        yield Draft(message=f"{where} runs as root", fix=fix, severity="medium", place=place)
+    ruling = sorted(_RULING & {item.text.removeprefix("CAP_") for item in node.get("capabilities", "add").items})
+    if ruling:
+        yield Draft(message=f"{where} gets {', '.join(ruling)}, as good as the host's root", fix=_FIX, place=place)
 
 
 def _powers(container: Container) -> Iterator[tuple[str, Severity]]:

@@ -23,8 +23,10 @@ class BroughtCode:
     """Report settings that make loading a model run code from its repository, or from another one.
 
     What: a class or pipeline in another repository (high), or in a file of this one (medium); a module to import that
-    is not the framework's (medium), or one that runs commands (high); a switch that trusts such code, a compiled
-    kernel from a hub, a path out of the folder (medium to high); code that an MLflow model brings along (low).
+    is not the framework's (medium), or one that runs commands (high); a file so named that starts programs, native
+    libraries or code put together at run time, or that talks to hosts when it is imported (high); a switch that
+    trusts such code, a compiled kernel from a hub, a path out of the folder (medium to high); code that an MLflow
+    model brings along (low).
     Why: `trust_remote_code=True`, `mlflow.pyfunc.load_model` and pipelines of diffusers run these files with the
     user's rights. What another repository holds can change under the same name on any day.
     Bad: `"auto_map": {"AutoModel": "someone/else--modeling.Net"}`. Good: a `config.json` that names a known model_type.
@@ -58,6 +60,8 @@ class BroughtCode:
 def _judged(fact: Reference) -> tuple[str, Severity] | None:
     """Word what a setting does and weigh it; None where it is another rule's matter."""
     target = fact.value.partition(": ")[2]
+    if fact.kind == "acting-code":
+        return "loading it runs code of its own that acts", "high"
     if fact.kind == "remote-code":
         if unsafe_name(target.replace("--", "/")):
             return "names code outside of any repository", "high"

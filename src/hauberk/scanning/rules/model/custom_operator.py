@@ -123,7 +123,8 @@ def _tflite(operator: Operator) -> Verdict:
         return None
     group = reaching(operator.type)
     if group:
-        return ("high" if group.severity in ("critical", "high") else "medium"), f", which {group.words}"
+        grave = group.severity in ("critical", "high") or group.words.startswith("reads")
+        return ("high" if grave else "medium"), f", which {group.words}"  # no input pipeline belongs into these files
     return None if known("tensorflow", operator.type) else ("medium", ", which TensorFlow does not define")
 
 
