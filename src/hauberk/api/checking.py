@@ -87,20 +87,24 @@ def check(
         with threads_for(subject, threads_of(project.run)):
             for piece in pieces:
                 run.carry_out(piece)
-        report = assemble(
-            frame,
-            run.evidence,
-            clock=clock,
-            target=subject.target.spec if subject else None,
-            dataset=subject.dataset.spec if subject else None,
-            timings=run.timings,
-            interrupted=run.interrupted,
-            root=run.root,
-            inventory=inventory,
-        )
+        report = _assembled(frame, run, subject, inventory, clock)
         run.note(ENVELOPE, envelope(report, run.steps))
         run.finish(partial(kept.finish, frame.run, report.verdict().status))
     return msgspec.structs.replace(report, evidence=tuple(run.evidence))
+
+
+def _assembled(frame: Frame, run: Run, subject: Subject | None, inventory: list[Component], clock: Clock) -> Report:
+    return assemble(
+        frame,
+        run.evidence,
+        clock=clock,
+        target=subject.target.spec if subject else None,
+        dataset=subject.dataset.spec if subject else None,
+        timings=run.timings,
+        interrupted=run.interrupted,
+        root=run.root,
+        inventory=inventory,
+    )
 
 
 def _changed(project: Project, asked: Mapping[str, Scalar], *, seed: int | None, store: str | None) -> Project:

@@ -75,7 +75,6 @@ def command(
     \b
     hauberk attack                                      every threat of this project
     hauberk attack --threat pixels --attack evasion.pgd --set steps=100
-    hauberk attack model.onnx --data test.npz --bounds 0 1 --norm linf --radius 8/255
     hauberk attack model.onnx --data test.npz --bounds 0 1 --threat linf-8/255
     hauberk attack --executor processes                 on every core
 

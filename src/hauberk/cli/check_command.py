@@ -49,8 +49,7 @@ def command(
 ) -> int:
     """Scan FOLDER, attack its model under every threat of hauberk.toml, and judge both against its policy.
 
-    Evidence is kept in the signed store; report.html, report.json and report.sarif are written.
-    Ctrl-C keeps what was measured.
+    Evidence is kept in the signed store and in report files. Ctrl-C keeps what was measured.
 
     \b
     hauberk check                          this folder

@@ -14,6 +14,7 @@ from hauberk.core.errors import ProjectError, nearest
 from hauberk.core.evidence import Scalar
 from hauberk.core.policy import Policy
 from hauberk.core.project_faults import place, record_fault, toml_fault
+from hauberk.core.run_section import RunSection as RunSection
 from hauberk.core.schema import ColumnKind, Layout
 from hauberk.core.threat import PRESETS, Ball, Family, Knowledge, Norm, Patch, Threat, Transform
 
@@ -298,24 +299,6 @@ class StoreSection(_Section, frozen=True):
     """[store]: where evidence is kept; "postgresql://…" for a server. $NAME parts are read from the environment."""
 
     url: str = "sqlite:///.hauberk/evidence.db"
-
-
-class RunSection(_Section, frozen=True):
-    """[run]: seed of everything random; threads for torch (None: what the machine gives).
-
-    executor: where chunks of samples are attacked: "serial" (here), "processes" (of this machine) or "ray" (a cluster);
-    all three give the same numbers, with any number of workers. Empty: here, in larger chunks. workers: how many at
-    once (0: one for each core, or the cluster's). address: of a running Ray cluster; empty begins one here.
-    chunk: samples attacked at once; it decides how random numbers are dealt out (0: 512, 128 with an executor).
-    """
-
-    seed: int = 0
-    threads: int | None = None
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    executor: Literal["", "serial", "processes", "ray"] = ""
-    workers: int = 0
-    address: str = ""
-    chunk: int = 0
 
 
 class Project(_Section, frozen=True):
