@@ -1,5 +1,6 @@
 """The same numbers wherever chunks are attacked, whatever dies on the way, and in whatever order answers come."""
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -283,3 +284,37 @@ def test_without_ray_the_extra_is_named(monkeypatch):
 
 def test_nothing_is_sent_home():
     assert QUIET["RAY_USAGE_STATS_ENABLED"] == "0"
+
+
+class Backwards:
+    """Carries out everything here, the last part first; parts named in `broken` end with a fault."""
+
+    def __init__(self, broken=()):
+        self.broken = broken
+
+    def map(self, job, parts):
+        for part in reversed(parts):
+            fault = Fault("TargetError", "it raised") if part in self.broken else None
+            yield Done(part, fault=fault) if fault else answer(job, part)
+
+
+def attacked_by(executor, folder, monkeypatch):
+    monkeypatch.setattr("hauberk.api.attacking.executor_for", lambda run: contextlib.nullcontext(executor))
+    return attacked(folder, executor="serial")
+
+
+@pytest.mark.parametrize("stop", ["", "precision = 0.2", "samples = 400\nprecision = 0.12"])
+def test_the_order_answers_come_in_changes_nothing(folder, monkeypatch, stop):
+    text = PROJECT.replace("samples = 64", stop or "samples = 64")
+    (folder / "hauberk.toml").write_text(text)
+    alone = figures(attacked(folder, executor="serial"))
+    assert figures(attacked_by(Backwards(), folder, monkeypatch)) == alone
+
+
+def test_a_fault_elsewhere_counts_the_chunks_before_it(folder, monkeypatch):
+    report = attacked_by(Backwards(broken=(2,)), folder, monkeypatch)
+    (headline,) = [row for row in report.measurements if row.role == "headline" and row.name == "robust_accuracy"]
+    assert headline.n == 32
+    assert [row.reason for row in report.skipped if "it raised" in row.reason] == [
+        "32 of 64 samples were not attacked: it raised"
+    ]
