@@ -183,6 +183,8 @@ def _convolutional(pool: Tensor, width: int, side: int) -> list[nn.Module]:
     height, breadth = (min(size, side) for size in pool.shape[2:])
     first: list[nn.Module] = [nn.AdaptiveAvgPool2d((height, breadth))] if max(pool.shape[2:]) > side else []
     halve: list[nn.Module] = [nn.MaxPool2d(2)] if min(height, breadth) >= 8 else []
+    # Coarser than 7 a copy of a small network is never faithful, however many answers it learns from.
+    high, wide = (min(7, size // 2 if halve else size) for size in (height, breadth))
     return [
         *first,
         nn.Conv2d(pool.shape[1], width, 3, padding=1),
@@ -190,9 +192,9 @@ def _convolutional(pool: Tensor, width: int, side: int) -> list[nn.Module]:
         *halve,
         nn.Conv2d(width, 2 * width, 3, padding=1),
         nn.ReLU(),
-        nn.AdaptiveMaxPool2d(4),
+        nn.AdaptiveMaxPool2d((high, wide)),
         nn.Flatten(),
-        nn.Linear(32 * width, 8 * width),
+        nn.Linear(2 * width * high * wide, 8 * width),
         nn.ReLU(),
     ]
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 @click.option("--ignore", metavar="PATH", multiple=True, help="Do not look at this path.")
 @click.option("--allow-unsigned", is_flag=True, help="A manifest nobody signed will do.")
 @click.option("--quick", is_flag=True, help="Hold BLAKE3 alone where the seal has it.")
+@click.option("--ownership", metavar="FILE", default="", help="PATH is a suspect: does it answer this secret's marks?")
+@click.option("--marks", type=click.IntRange(1), default=50, show_default=True, help="Marks, with --ownership.")
 @click.option("--format", "form", type=click.Choice(["terminal", "json"]), default="terminal", show_default=True)
 @click.option("--quiet", "-q", is_flag=True, help="No progress; only what is wrong.")
 def command(
@@ -36,6 +38,8 @@ def command(
     ignore: tuple[str, ...],
     allow_unsigned: bool,
     quick: bool,
+    ownership: str,
+    marks: int,
     form: str,
     quiet: bool,
 ) -> int:
@@ -48,12 +52,18 @@ def command(
     hauberk verify models/fraud
     hauberk verify models/fraud --key release.pub
     hauberk verify bert --trusted-root trusted_root.json --identity me@example.org --issuer https://…
+    hauberk verify suspect.onnx --ownership secret.txt      was it made of the model this secret marks?
+
+    With --ownership nothing is held against a seal: exit status 0 where chance explains the answers with a probability
+    of at most 1 in 10,000, 1 where it may.
 
     Exit status: 0 all holds, 1 something does not, 2 usage, 3 a file could not be read.
     """
     from hauberk.api.verifying import verify
     from hauberk.cli.progress import progress
 
+    if ownership:
+        return _ownership(path, ownership, marks, project, form)
     trusted = _trust(project, key, roots, trusted_root, identity, issuer, unsigned=allow_unsigned)
     tidy = tuple(name.rstrip("/").removeprefix("./") for name in ignore)
     with progress(quiet=quiet) as bars:
@@ -65,6 +75,20 @@ def command(
     else:
         _show(found, quiet=quiet)
     return found.exit_status
+
+
+def _ownership(path: str, secret: str, marks: int, project: str, form: str) -> int:
+    """Ask the suspect about the secret's marks and print the p-value."""
+    from hauberk.api.owning import ownership
+
+    found = ownership(path, secret, count=marks, project=project)
+    if form == "json":
+        from hauberk.core.encoding import canonical
+
+        click.echo(canonical(found).decode())
+    else:
+        click.echo(found.line())
+    return 0 if found.proven else 1
 
 
 def _trust(

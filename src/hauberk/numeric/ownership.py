@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 
@@ -32,11 +33,11 @@ def ranked_higher(own: torch.Tensor, others: torch.Tensor) -> float:
     if min(n, m) < 8:
         raise ValueError(f"{n} and {m} values are too few for a rank test; give 8 of each")
     every = torch.cat((own, others)).double()
-    _, place, counts = every.unique(return_inverse=True, return_counts=True)
-    last = counts.cumsum(0)
-    ranks = (last - counts + 1 + last).double()[place] / 2
+    _, place, counts = np.unique(every.numpy(), return_inverse=True, return_counts=True)
+    last = counts.cumsum()
+    ranks = ((last - counts + 1 + last) / 2)[place]
     above = float(ranks[:n].sum()) - n * (n + 1) / 2
-    size, tied = n + m, counts.double()
+    size, tied = n + m, counts.astype(np.float64)
     spread = n * m / 12 * (size + 1 - float((tied**3 - tied).sum()) / (size * (size - 1)))
     if spread <= 0:
         return 1.0
