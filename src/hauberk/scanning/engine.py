@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _SECTION, _STAMP, _SILENT = ScanSection(), Stamp(), Silent()
 _ALONE_SECONDS = 0.4
 """How long the scan goes on by itself before it starts worker processes: about what starting them costs."""
+_PATIENCE = 4.0
+"""Seconds by the clock after which the rest is shared out in any case."""
 _FEW = 8
 """So many files or fewer are not worth a second process."""
 _WORTH_KEEPING = 32
@@ -157,13 +159,25 @@ def _results(
 ) -> Iterator[tuple[Listed, FileScan]]:
     """Take what is kept, read the rest: by itself at first, then in worker processes."""
     read = order.reader()
-    begun = time.monotonic()
+    begun, worked = time.monotonic(), time.process_time()
     for index, listed in enumerate(files):
         left = len(files) - index
-        if jobs > 1 and left > _FEW and time.monotonic() - begun > _ALONE_SECONDS:
+        if jobs > 1 and left > _FEW and _worth_sharing(begun, worked, index, left):
             yield from _shared_out(files[index:], order, kept, jobs)
             return
         yield listed, kept.get(listed) or kept.put(listed, read(listed))
+
+
+def _worth_sharing(begun: float, worked: float, done: int, left: int) -> bool:
+    """Say whether what is left takes longer than worker processes do to start, going by what is done.
+
+    The processor's time counts, not the clock's, on a machine with other work; the clock alone after a file that
+    waited long.
+    """
+    spent = time.process_time() - worked
+    if time.monotonic() - begun > _PATIENCE:
+        return True
+    return spent > _ALONE_SECONDS and spent / max(1, done) * left > _ALONE_SECONDS
 
 
 def _shared_out(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from functools import cache
+from importlib import import_module
 from typing import NamedTuple, cast
 
 from hauberk.core.card import Card
 from hauberk.core.limits import Limits
-from hauberk.core.plugins import Listing, catalog, load
+from hauberk.core.plugins import Listing, catalog
 from hauberk.scanning.artifact import Artifact, Blob, Descend, Draft, Format, Rule
 
 _TAIL = (1 << 16) + 22
@@ -53,7 +54,7 @@ class _LazyFormat:
 
     def _get(self) -> Format:
         if self._made is None:
-            self._made = cast(Format, load("formats", self._entry.name)())
+            self._made = cast(Format, _class(self._entry)())
         return self._made
 
     def sniff(self, blob: Blob) -> bool:
@@ -96,5 +97,10 @@ class _LazyRule:
         if reads and not any(getattr(artifact, fact) for fact in reads):
             return iter(())
         if self._made is None:
-            self._made = cast(Rule, load("rules", self._entry.name)())
+            self._made = cast(Rule, _class(self._entry)())
         return self._made.check(artifact)
+
+
+def _class(entry: Listing) -> type:
+    """Import a plug-in by its catalogue line, without reading its card again."""
+    return cast(type, getattr(import_module(entry.module), entry.symbol))

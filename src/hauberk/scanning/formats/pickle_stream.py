@@ -75,7 +75,7 @@ class PickleStream:
             imports=tuple(ledger.imports.values()) if sure else (),
             calls=tuple(ledger.calls) if sure else (),
             references=tuple(
-                Reference(kind="external-data", value=name, place=Place(offset=offset))
+                Reference(kind="data-beside", value=name, place=Place(offset=offset))
                 for name, offset in ledger.files.items()
             ),
             problems=(*reading.problems, *unread) if sure else (),

@@ -45,9 +45,10 @@ class ObfuscatedCode:
 
     def check(self, artifact: Artifact) -> Iterator[Draft]:
         """Judge every call that runs a text or code object by what its arguments are made with."""
-        decoded = _decoded_names(artifact)
-        for site in program_of(artifact).calls:
-            if site.path in _RUNNING and site.node is not None and _is_decoded(site, decoded):
+        running = [site for site in program_of(artifact).calls if site.path in _RUNNING and site.node is not None]
+        decoded = _decoded_names(artifact) if running else {}
+        for site in running:
+            if _is_decoded(site, decoded):
                 yield Draft(
                     message=f"{site.path.rpartition('.')[2]} runs what is decoded from a text",
                     fix="decode it, read it, and put what is needed into a file",

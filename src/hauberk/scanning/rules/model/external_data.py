@@ -59,7 +59,7 @@ class ExternalData:
 
 
 def _why(fact: Reference) -> str:
-    if fact.kind != "external-data":
+    if fact.kind not in ("external-data", "data-beside"):
         return ""
     return _odd(fact.value) or _odd(unquote(fact.value))
 
