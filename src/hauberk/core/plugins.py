@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import hashlib
 import importlib
 import inspect
 import re
@@ -230,13 +231,19 @@ def knobs(kind: type) -> tuple[Knob, ...]:
 
 
 def settings_of(plugin: object) -> tuple[Setting, ...]:
-    """Record a plug-in's settings as evidence keeps them; what is no plain value is written as text."""
+    """Record a plug-in's settings as evidence keeps them; what is no plain value is written as text.
+
+    Of a field with metadata {"secret": True} the digest is kept alone: evidence is shown to others.
+    """
     if not dataclasses.is_dataclass(plugin) or isinstance(plugin, type):
         return ()
     rows: list[Setting] = []
     for field in dataclasses.fields(plugin):
         value = getattr(plugin, field.name)
-        if _is_record(value):
+        if field.metadata.get("secret"):
+            digest = hashlib.sha256(str(value).encode()).hexdigest()
+            rows.append(Setting(name=field.name, value=f"sha256:{digest}"))
+        elif _is_record(value):
             rows.extend(Setting(name=f"{field.name}.{row.name}", value=row.value) for row in settings_of(value))
         else:
             rows.append(Setting(name=field.name, value=plain(value)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 
 import msgspec
 import numpy as np
@@ -13,6 +14,7 @@ from torch import nn
 from torch.nn.utils import prune
 
 from hauberk.core.errors import DataError, MissingPower, UsageError
+from hauberk.core.plugins import settings_of
 from hauberk.core.progress import Silent
 from hauberk.core.protocols import Split, TargetSpec
 from hauberk.core.threat import THEFT_1000
@@ -116,3 +118,11 @@ def test_bad_input_is_refused(owner, digits) -> None:
 
     with pytest.raises(MissingPower):
         marked(Closed(), digits[0])
+
+
+def test_evidence_keeps_a_digest_and_not_the_secret() -> None:
+    defense = TriggerSet(secret=SECRET)
+    kept = {row.name: row.value for row in settings_of(defense)}
+    assert kept["secret"] == f"sha256:{hashlib.sha256(SECRET.encode()).hexdigest()}"
+    assert kept["count"] == 50
+    assert SECRET not in repr(defense)

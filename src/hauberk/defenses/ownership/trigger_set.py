@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -26,7 +26,8 @@ class TriggerSet:
     Falls to: extraction and distillation on other inputs, which seldom carry the marks over; long fine-tuning and
     pruning wear it down (Lukas et al. 2022, arXiv:2108.04974).
 
-    secret: at least 16 random characters. count: marks. share: of the rows trained on that are marks, in (0, 1).
+    secret: at least 16 random characters; evidence keeps its SHA-256 alone, which dates it. count: marks.
+    share: of the rows trained on that are marks, in (0, 1).
     epochs, rate: of the fine-tuning.
     """
 
@@ -40,7 +41,7 @@ class TriggerSet:
         extra="models",
     )
 
-    secret: str = ""
+    secret: str = field(default="", repr=False, metadata={"secret": True})
     count: int = 50
     share: float = 0.2
     epochs: int = 30
