@@ -33,6 +33,7 @@ from hauberk.core.threat import Threat
 
 BUDGETS, SHARE = (500, 1000, 1500), 0.75
 SPEC = TargetSpec(name="victim", kind="bench", shape=(1, 28, 28), classes=10, bounds=(0.0, 1.0))
+RESULT = Path(__file__).parents[1] / "results" / "privacy_extraction.json"
 PUBLISHED = {"ART Knockoff random": {500: 0.900, 1000: 0.942, 1500: 0.950}}
 """Measured on another victim of this kind before this one."""
 OURS: dict[str, Callable[[], object]] = {
@@ -203,7 +204,7 @@ def defended(target: Victim, pool: torch.Tensor, held: torch.Tensor, queries: in
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--output", type=Path, default=None)
+    parser.add_argument("--output", type=Path, default=RESULT)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     x, y = digits()
@@ -221,8 +222,7 @@ def main() -> None:
     }
     text = json.dumps(result, indent=1)
     print(text)
-    if asked.output:
-        asked.output.write_text(text + "\n", encoding="utf-8")
+    asked.output.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
