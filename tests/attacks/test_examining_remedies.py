@@ -5,7 +5,7 @@ import torch
 from hauberk.attacks.examining_remedies import Remedy, examine_remedies
 from hauberk.attacks.poisoning.badnets import BadNets
 from hauberk.core.evidence import Measurement, Skipped
-from hauberk.core.protocols import Suspicion
+from hauberk.core.poisoning import Suspicion
 from hauberk.core.threat import Threat
 
 THREAT = Threat(name="backdoor", family="poisoning", poison_rate=0.05, target_class=3)

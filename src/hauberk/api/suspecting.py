@@ -18,9 +18,10 @@ from hauberk.api.subject import open_subject
 from hauberk.core.errors import DataError, MeasurementError, MissingPower, ProjectError, UsageError
 from hauberk.core.evidence import Evidence, Finding, Location, Provenance, Skipped
 from hauberk.core.plugins import build, catalog, listing, settings_of
+from hauberk.core.poisoning import PoisonDetector, Suspicion
 from hauberk.core.progress import Silent
 from hauberk.core.project import Project, read
-from hauberk.core.protocols import PoisonDetector, Progress, Split, Suspicion, Target, powers
+from hauberk.core.protocols import Progress, Split, Target, powers
 from hauberk.core.provenance import Clock, Stamp, utc_now
 from hauberk.core.report import Report
 from hauberk.datasets.opening import open_dataset

@@ -27,18 +27,10 @@ from hauberk.core.errors import ProjectError
 from hauberk.core.evidence import Entry
 from hauberk.core.executing import Executor
 from hauberk.core.plugins import build
+from hauberk.core.poisoning import PoisonDetector, PoisoningAttack
 from hauberk.core.policy import Policy
 from hauberk.core.project import Project, ThreatSection
-from hauberk.core.protocols import (
-    Defense,
-    EvasionAttack,
-    ExtractionAttack,
-    MembershipAttack,
-    PoisonDetector,
-    PoisoningAttack,
-    Progress,
-    ReferenceAttack,
-)
+from hauberk.core.protocols import Defense, EvasionAttack, ExtractionAttack, MembershipAttack, Progress, ReferenceAttack
 from hauberk.core.provenance import Stamp
 from hauberk.core.threat import Family, Threat
 from hauberk.core.version import __version__

@@ -12,8 +12,9 @@ from hauberk.attacks.poison_rows import allowed, goal_of
 from hauberk.attacks.recording import Recorder, demand, guarded, recipe_of, samples
 from hauberk.core.errors import DataError, UsageError
 from hauberk.core.evidence import Entry
+from hauberk.core.poisoning import AimingAttack, Poisoning, Triggering
 from hauberk.core.progress import Silent
-from hauberk.core.protocols import AimingAttack, Dataset, Poisoning, Progress, Target, Triggering
+from hauberk.core.protocols import Dataset, Progress, Target
 from hauberk.core.provenance import Stamp
 from hauberk.core.threat import Threat
 

@@ -10,19 +10,9 @@ import torch
 from hauberk.attacks.recording import Recorder, Samples, decisions, demand, generator, guarded, samples
 from hauberk.core.errors import MeasurementError
 from hauberk.core.evidence import Entry, Indicator
+from hauberk.core.poisoning import PoisonDetector, PoisoningAttack, Triggering
 from hauberk.core.progress import Silent
-from hauberk.core.protocols import (
-    Dataset,
-    Defense,
-    EvasionAttack,
-    PoisonDetector,
-    PoisoningAttack,
-    Progress,
-    Split,
-    Target,
-    Trainable,
-    Triggering,
-)
+from hauberk.core.protocols import Dataset, Defense, EvasionAttack, Progress, Split, Target, Trainable
 from hauberk.core.provenance import Stamp
 from hauberk.core.threat import Threat
 

@@ -12,7 +12,8 @@ from hauberk.attacks.poison_rows import allowed
 from hauberk.attacks.poison_training import untouched
 from hauberk.attacks.recording import Samples, decisions, generator
 from hauberk.core.evidence import Entry, Measurement
-from hauberk.core.protocols import Poisoned, Target
+from hauberk.core.poisoning import Poisoned
+from hauberk.core.protocols import Target
 from hauberk.numeric.intervals import clopper_pearson
 
 

@@ -13,7 +13,8 @@ from hauberk.attacks.poison_training import untouched
 from hauberk.attacks.recording import Samples, answers, decisions
 from hauberk.core.evidence import Entry, Exhibit, Measurement
 from hauberk.core.plugins import settings_of
-from hauberk.core.protocols import Target, Triggering
+from hauberk.core.poisoning import Triggering
+from hauberk.core.protocols import Target
 
 EXHIBITS = 3
 

@@ -13,17 +13,8 @@ from hauberk.attacks.poison_rows import allowed
 from hauberk.attacks.poison_training import train_all, train_last
 from hauberk.attacks.recording import Recorder, Samples, generator
 from hauberk.core.errors import MeasurementError
-from hauberk.core.protocols import (
-    AimingAttack,
-    CraftingAttack,
-    Poisoned,
-    Poisoning,
-    PoisoningAttack,
-    Progress,
-    Retraining,
-    Target,
-    Trainable,
-)
+from hauberk.core.poisoning import AimingAttack, CraftingAttack, Poisoned, Poisoning, PoisoningAttack, Retraining
+from hauberk.core.protocols import Progress, Target, Trainable
 from hauberk.core.schema import DatasetSpec
 from hauberk.core.threat import Threat
 from hauberk.numeric.balls import region

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from hauberk.attacks.poison_case import ALONG, Case
 from hauberk.attacks.poison_rows import allowed
 from hauberk.core.evidence import Entry, Indicator, Measurement
-from hauberk.core.protocols import Poisoned
+from hauberk.core.poisoning import Poisoned
 
 TRIGGER_ALONE = 0.2
 """Success on a clean model above which the trigger itself, not the poison, looks like the target class."""

@@ -11,7 +11,8 @@ from torch.nn.functional import cross_entropy
 
 from hauberk.attacks.poison_features import Extractor, network_of
 from hauberk.attacks.shadow_training import Recipe, stackable, train_stacked
-from hauberk.core.protocols import Modular, Poisoned, Progress, Target, Trainable
+from hauberk.core.poisoning import Poisoned
+from hauberk.core.protocols import Modular, Progress, Target, Trainable
 from hauberk.numeric.adam import Adam
 
 Tensor = torch.Tensor

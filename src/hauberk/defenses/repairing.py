@@ -41,8 +41,7 @@ def bench(target: Target, data: Split) -> Bench:
 def channels(module: nn.Module) -> Iterator[nn.Conv2d | nn.Linear]:
     """Go through the layers whose outputs can be pruned: all convolutions, and linear layers but the last."""
     layers = [part for part in module.modules() if isinstance(part, nn.Conv2d | nn.Linear)]
-    for layer in layers[:-1]:
-        yield layer
+    yield from layers[:-1]
 
 
 def silence(layer: nn.Conv2d | nn.Linear, which: Tensor) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 
 from hauberk.core.errors import DataError
-from hauberk.core.protocols import Suspicion
+from hauberk.core.poisoning import Suspicion
 from hauberk.numeric.neighbours import nearest, principal, votes
 
 Tensor = torch.Tensor

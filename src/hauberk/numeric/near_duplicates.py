@@ -27,9 +27,7 @@ def nearest(x: Tensor, known: Tensor) -> Nearest:
     scale = second.std(0)
     scale = torch.where(scale > 1e-9, scale, 1.0)
     plain = "donot_use_mm_for_euclid_dist"  # products cancel where rows are equal, and equal rows must show
-    found = [
-        torch.cdist(part, second / scale, compute_mode=plain).min(1) for part in torch.split(first / scale, BLOCK)
-    ]
+    found = [torch.cdist(part, second / scale, compute_mode=plain).min(1) for part in torch.split(first / scale, BLOCK)]
     return Nearest(torch.cat([row.values for row in found]), torch.cat([row.indices for row in found]))
 
 

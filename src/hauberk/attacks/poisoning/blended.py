@@ -10,7 +10,7 @@ import torch
 from hauberk.attacks.poison_rows import goal_of, relabelled
 from hauberk.core.card import Card
 from hauberk.core.errors import DataError
-from hauberk.core.protocols import Poisoned
+from hauberk.core.poisoning import Poisoned
 from hauberk.core.threat import Threat
 
 

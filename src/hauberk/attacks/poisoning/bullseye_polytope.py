@@ -10,7 +10,8 @@ import torch
 from hauberk.attacks.poison_features import Extractor, network_of
 from hauberk.attacks.poison_rows import around, own
 from hauberk.core.card import Card
-from hauberk.core.protocols import Poisoned, Target
+from hauberk.core.poisoning import Poisoned
+from hauberk.core.protocols import Target
 from hauberk.core.threat import Threat
 from hauberk.numeric.adam import Adam
 

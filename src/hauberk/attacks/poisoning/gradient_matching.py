@@ -11,7 +11,8 @@ from hauberk.attacks.poison_features import network_of
 from hauberk.attacks.poison_gradients import match, pull, strongest, trainable
 from hauberk.attacks.poison_rows import allowed, around, goal_of, members
 from hauberk.core.card import Card
-from hauberk.core.protocols import Poisoned, Target
+from hauberk.core.poisoning import Poisoned
+from hauberk.core.protocols import Target
 from hauberk.core.threat import Threat
 
 Tensor = torch.Tensor

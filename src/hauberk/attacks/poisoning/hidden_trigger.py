@@ -11,7 +11,8 @@ from hauberk.attacks.poison_features import Extractor, network_of
 from hauberk.attacks.poison_patch import stamped
 from hauberk.attacks.poison_rows import around, others, own
 from hauberk.core.card import Card
-from hauberk.core.protocols import Poisoned, Target
+from hauberk.core.poisoning import Poisoned
+from hauberk.core.protocols import Target
 from hauberk.core.threat import Threat
 
 Tensor = torch.Tensor

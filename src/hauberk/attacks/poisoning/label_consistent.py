@@ -11,7 +11,8 @@ from hauberk.attacks.poison_patch import stamped
 from hauberk.attacks.poison_rows import around, own
 from hauberk.core.card import Card
 from hauberk.core.errors import MissingPower
-from hauberk.core.protocols import Differentiable, Poisoned, Target
+from hauberk.core.poisoning import Poisoned
+from hauberk.core.protocols import Differentiable, Target
 from hauberk.core.threat import Threat
 from hauberk.numeric.balls import steepest
 from hauberk.numeric.losses import cross_entropy

@@ -11,7 +11,7 @@ from hauberk.attacks.poison_ridge import design, indicators, solved
 from hauberk.attacks.poison_rows import allowed
 from hauberk.core.card import Card
 from hauberk.core.errors import DataError
-from hauberk.core.protocols import Poisoned
+from hauberk.core.poisoning import Poisoned
 from hauberk.core.threat import Threat
 
 Tensor = torch.Tensor

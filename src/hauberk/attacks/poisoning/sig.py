@@ -11,7 +11,7 @@ import torch
 from hauberk.attacks.poison_rows import own
 from hauberk.core.card import Card
 from hauberk.core.errors import DataError
-from hauberk.core.protocols import Poisoned
+from hauberk.core.poisoning import Poisoned
 from hauberk.core.threat import Threat
 
 

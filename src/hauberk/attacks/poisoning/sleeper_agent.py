@@ -12,7 +12,8 @@ from hauberk.attacks.poison_gradients import match, pull, strongest, trainable
 from hauberk.attacks.poison_patch import stamped
 from hauberk.attacks.poison_rows import allowed, around, goal_of, members, others
 from hauberk.core.card import Card
-from hauberk.core.protocols import Poisoned, Target, Trainable
+from hauberk.core.poisoning import Poisoned
+from hauberk.core.protocols import Target, Trainable
 from hauberk.core.threat import Threat
 
 Tensor = torch.Tensor

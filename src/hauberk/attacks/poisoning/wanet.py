@@ -11,7 +11,7 @@ from torch.nn.functional import grid_sample, interpolate
 from hauberk.attacks.poison_rows import goal_of, images, relabelled
 from hauberk.core.card import Card
 from hauberk.core.errors import DataError
-from hauberk.core.protocols import Poisoned
+from hauberk.core.poisoning import Poisoned
 from hauberk.core.threat import Threat
 
 Tensor = torch.Tensor

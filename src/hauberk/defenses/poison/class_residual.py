@@ -8,7 +8,8 @@ from typing import ClassVar, NamedTuple
 import torch
 
 from hauberk.core.card import Card
-from hauberk.core.protocols import Suspicion, Target
+from hauberk.core.poisoning import Suspicion
+from hauberk.core.protocols import Target
 from hauberk.defenses.suspecting import classes_of, demand_rows, nothing, verdict
 from hauberk.numeric.neighbours import nearest
 from hauberk.numeric.two_parts import beyond, far, several

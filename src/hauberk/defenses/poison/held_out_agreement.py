@@ -9,7 +9,8 @@ import torch
 
 from hauberk.core.card import Card
 from hauberk.core.errors import MissingPower
-from hauberk.core.protocols import Suspicion, Target, Trainable
+from hauberk.core.poisoning import Suspicion
+from hauberk.core.protocols import Target, Trainable
 from hauberk.defenses.suspecting import classes_of, company, verdict
 
 Tensor = torch.Tensor

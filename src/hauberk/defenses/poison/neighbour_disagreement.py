@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 
 from hauberk.core.card import Card
-from hauberk.core.protocols import Suspicion, Target
+from hauberk.core.poisoning import Suspicion
+from hauberk.core.protocols import Target
 from hauberk.defenses.suspecting import classes_of, company, verdict
 
 Tensor = torch.Tensor
@@ -21,7 +22,8 @@ _HARD = 0.01
 class NeighbourDisagreement:
     """Flag every row whose neighbours have another label, if one class has more of them than chance gives.
 
-    A list for people to go through rather than one to throw away: it holds nearly all relabelled rows, and honest ones
+    Alone it raises an alarm only where a class is mostly odd: honest classes differ by a factor of ten. Its ranking is
+    what it is for. A list for people to go through rather than one to throw away: it holds nearly all relabelled rows, and honest ones
     that are hard. Peri et al. 2020, arXiv:1909.13374, §3, in the space of inputs instead of features.
 
     threshold: how many times the median class's share of odd rows, and 1 % more, the worst class has before the alarm
@@ -44,7 +46,7 @@ class NeighbourDisagreement:
 
     neighbours: int = 10
     directions: int = 50
-    threshold: float = 3.5
+    threshold: float = 12.0
 
     def suspect(self, x: Tensor, y: Tensor, target: Target | None, rng: torch.Generator) -> Suspicion:  # noqa: ARG002
         """Judge the rows; scores are the neighbours' weight against the row's label, 0–1."""

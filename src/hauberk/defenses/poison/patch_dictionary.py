@@ -9,7 +9,8 @@ import torch
 
 from hauberk.core.card import Card
 from hauberk.core.errors import DataError
-from hauberk.core.protocols import Suspicion, Target
+from hauberk.core.poisoning import Suspicion
+from hauberk.core.protocols import Target
 from hauberk.defenses.suspecting import classes_of, company, nothing, verdict
 from hauberk.numeric.lift import FEW, divergence
 

@@ -9,7 +9,8 @@ from typing import ClassVar
 import torch
 
 from hauberk.core.card import Card
-from hauberk.core.protocols import Suspicion, Target
+from hauberk.core.poisoning import Suspicion
+from hauberk.core.protocols import Target
 from hauberk.defenses.suspecting import classes_of, company, verdict
 from hauberk.numeric.lift import gain, lifted
 

@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 
 from hauberk.core.card import Card
-from hauberk.core.protocols import Suspicion, Target
+from hauberk.core.poisoning import Suspicion
+from hauberk.core.protocols import Target
 from hauberk.defenses.suspecting import classes_of, company, nothing, verdict
 from hauberk.numeric.lift import FEW
 from hauberk.numeric.two_parts import beyond

@@ -9,7 +9,8 @@ import torch
 
 from hauberk.core.card import Card
 from hauberk.core.errors import MissingPower
-from hauberk.core.protocols import Suspicion, Target
+from hauberk.core.poisoning import Suspicion
+from hauberk.core.protocols import Target
 from hauberk.defenses.detecting_features import Features
 from hauberk.defenses.suspecting import classes_of, demand_rows, verdict
 
