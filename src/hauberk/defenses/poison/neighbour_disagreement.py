@@ -24,7 +24,8 @@ class NeighbourDisagreement:
 
     A list for people to go through rather than one to throw away: it holds nearly all relabelled rows, and honest ones
     that are hard. Alone it raises an alarm only where a class is mostly odd, since honest classes differ by a factor of
-    ten; its ranking is what it is for. Peri et al. 2020, arXiv:1909.13374, §3, in the space of inputs instead of features.
+    ten; its ranking is what it is for. Peri et al. 2020, arXiv:1909.13374, §3, in the space of inputs instead of
+    features.
 
     threshold: how many times the median class's share of odd rows, and 1 % more, the worst class has before the alarm
     goes.
