@@ -152,4 +152,5 @@ def test_telemetry_is_off_before_the_import(tmp_path):
     environment = {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "PATH": "", "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["1", "3"]
-    assert [path for path in home.rglob("*") if path.is_file()] == []
+    ours = home / "cache" / "hauberk"  # our own index of cards; onnxruntime must write nothing
+    assert [path for path in home.rglob("*") if path.is_file() and not path.is_relative_to(ours)] == []

@@ -248,7 +248,7 @@ def test_a_factory_a_class_or_a_module(tmp_path, source):
         ("nets:number", ProjectError, "gave a int"),
         ("nets:broken", ProjectError, "OSError: no weights here"),
         ("nets:biuld", ProjectError, 'no "biuld"[\\s\\S]*"build"'),
-        ("net:build", ProjectError, 'no module "net"[\\s\\S]*"nets"'),
+        ("netz:build", ProjectError, 'no module "netz"[\\s\\S]*"nets"'),
         ("nets.onx", ProjectError, "do not know how to open[\\s\\S]*onnx"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -74,11 +75,11 @@ def check(
     subject, fault = _open(project, root)
     stamp = Stamp(clock=clock, seed=project.run.seed, digests=subject.digests if subject else ())
     inventory: list[Component] = []
-    with (
-        executor_for(project.run) as places,
-        open_store(project.store.url, root, clock=clock) as kept,
-    ):
+    with ExitStack() as open_:
+        places = open_.enter_context(executor_for(project.run))
         pieces = tuple(_pieces(project, root, subject, fault, stamp, progress, only, inventory, places))
+        # Only now: a fault in what is asked must leave no trace in the store.
+        kept = open_.enter_context(open_store(project.store.url, root, clock=clock))
         name, before = _unfinished(kept, project.name or path.resolve().name) if resume else ("", NOTHING)
         frame = Frame.open(project, path, _command(path, asked, only, seed), clock=clock, run=name)
         if not name:
