@@ -27,7 +27,7 @@ from hauberk.core.errors import ProjectError
 from hauberk.core.evidence import Entry
 from hauberk.core.executing import Executor
 from hauberk.core.plugins import build
-from hauberk.core.poisoning import PoisonDetector, PoisoningAttack
+from hauberk.core.poisoning import PoisonDetector, Poisoning
 from hauberk.core.policy import Policy
 from hauberk.core.project import Project, ThreatSection
 from hauberk.core.protocols import Defense, EvasionAttack, ExtractionAttack, MembershipAttack, Progress, ReferenceAttack
@@ -71,16 +71,23 @@ Examine: TypeAlias = Callable[[Setting, Threat, ThreatSection, str, States], Ite
 
 def _poisoning(run: Setting, threat: Threat, section: ThreatSection, _: str, __: States) -> Iterable[Entry]:
     for name in section.attacks or DEFAULTS["poisoning"]:
-        attack = cast(PoisoningAttack, build("attacks", name, section.settings.get(name)))
+        attack = cast(Poisoning, build("attacks", name, section.settings.get(name)))
         target, data = run.subject
         yield from examine_poisoning(
-            target, data, attack, threat, stamp=run.stamp, seed=run.seed, progress=run.progress
+            target,
+            data,
+            attack,
+            threat,
+            stamp=run.stamp,
+            seed=run.seed,
+            progress=run.progress,
+            rates=section.radii(),
         )
-        if section.detectors and isinstance(attack, PoisoningAttack):
+        if section.detectors:
             yield from _remedies(run, attack, threat, section)
 
 
-def _remedies(run: Setting, attack: PoisoningAttack, threat: Threat, section: ThreatSection) -> Iterable[Entry]:
+def _remedies(run: Setting, attack: Poisoning, threat: Threat, section: ThreatSection) -> Iterable[Entry]:
     """Try each remedy the threat names on the backdoor that `attack` plants."""
     target, data = run.subject
     named = [

@@ -10,7 +10,7 @@ import torch
 from hauberk.attacks.recording import Recorder, Samples, decisions, demand, generator, guarded, samples
 from hauberk.core.errors import MeasurementError
 from hauberk.core.evidence import Entry, Indicator
-from hauberk.core.poisoning import PoisonDetector, PoisoningAttack, Triggering
+from hauberk.core.poisoning import PoisonDetector, Poisoning, PoisoningAttack, Triggering
 from hauberk.core.progress import Silent
 from hauberk.core.protocols import Dataset, Defense, EvasionAttack, Progress, Split, Target, Trainable
 from hauberk.core.provenance import Stamp
@@ -48,7 +48,7 @@ class _Planted(NamedTuple):
 def examine_remedies(
     target: Target,
     data: Dataset,
-    attack: PoisoningAttack,
+    attack: Poisoning,
     remedies: Sequence[Remedy],
     threat: Threat,
     *,
@@ -81,9 +81,11 @@ def examine_remedies(
 
 
 def _plant(
-    target: Target, data: Dataset, attack: PoisoningAttack, threat: Threat, seed: int
+    target: Target, data: Dataset, attack: Poisoning, threat: Threat, seed: int
 ) -> Generator[Entry, None, _Planted]:
     demand(attack.card, target)
+    if not isinstance(attack, PoisoningAttack):
+        raise MeasurementError("this attack crafts its rows on a model of its own: no remedy is measured against it yet")
     train, test = samples(data.train), samples(data.test)
     goal = threat.target_class or 0
     order = torch.randperm(len(test.y), generator=generator(seed, 11))

@@ -138,7 +138,7 @@ class ThreatSection(_Section, frozen=True):
     whole is turned, moved or relit instead.
     attacks: plug-in names; empty for the family's default cascade (`profile`: "quick", "standard" or "full").
     samples: at most so many. precision: stop when the interval's half-width is below it. decide: stop once the figure
-    lies clearly on one side of the policy's bound. curve: more radii for the chart.
+    lies clearly on one side of the policy's bound. curve: more radii for the chart, or more poison rates.
     detectors: plug-in names such as "detection.mahalanobis"; each is fitted and attacked together with the model. Under
     a threat of poisoning, "poison.…" and "repair.…": each is tried on the backdoor that was planted.
     price: what one query costs, in any currency, under a threat of extraction; 0 where it is not known.
