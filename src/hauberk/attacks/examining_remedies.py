@@ -85,7 +85,9 @@ def _plant(
 ) -> Generator[Entry, None, _Planted]:
     demand(attack.card, target)
     if not isinstance(attack, PoisoningAttack):
-        raise MeasurementError("this attack crafts its rows on a model of its own: no remedy is measured against it yet")
+        raise MeasurementError(
+            "this attack crafts its rows on a model of its own: no remedy is measured against it yet"
+        )
     train, test = samples(data.train), samples(data.test)
     goal = threat.target_class or 0
     order = torch.randperm(len(test.y), generator=generator(seed, 11))
