@@ -81,9 +81,10 @@ class Case:
 
     def victims(self, sets: Sequence[Poisoned]) -> list[Target]:
         """Train a victim on each set, all from the same start."""
-        train = train_last if self.last else train_all
         seed = generator(self.to.seed, TRAINING).initial_seed()
-        return train(self.target, self.train.x, self.train.y, sets, seed, self.progress)
+        if self.last:
+            return train_last(self.target, *self.train, sets, seed, self.progress)
+        return train_all(self.target, sets, seed, self.progress)
 
     def _fault(self, found: Poisoned, threat: Threat) -> str:
         """Say what the attack did that its threat does not allow; empty where it kept to it."""
