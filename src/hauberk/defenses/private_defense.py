@@ -87,6 +87,35 @@ class PrivateDefense(Protocol):
         ...
 
 
+class Training(Protocol):
+    """The settings that every defense by private steps has; what they mean stands in `defenses/privacy/dp_sgd.py`."""
+
+    @property
+    def epsilon(self) -> float: ...  # noqa: D102 - a field
+    @property
+    def delta(self) -> float: ...  # noqa: D102
+    @property
+    def noise(self) -> float: ...  # noqa: D102
+    @property
+    def steps(self) -> int: ...  # noqa: D102
+    @property
+    def batch(self) -> int: ...  # noqa: D102
+    @property
+    def clip(self) -> float: ...  # noqa: D102
+    @property
+    def memory(self) -> int: ...  # noqa: D102
+    @property
+    def way(self) -> Way: ...  # noqa: D102
+    @property
+    def mixed(self) -> bool: ...  # noqa: D102
+    @property
+    def warm(self) -> bool: ...  # noqa: D102
+    @property
+    def only(self) -> str: ...  # noqa: D102
+    @property
+    def secret(self) -> bool: ...  # noqa: D102
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """A private training run of a torch target in the words the plug-ins share."""
@@ -183,6 +212,34 @@ class Recipe:
         if trained.gap is not None:
             notes.append(f"clipped sums agree with vmap(grad) on the first rows to {trained.gap:.1e}")
         return account._replace(notes=tuple(notes), why=trained.why)
+
+
+def plan_of(settings: Training, rows: int) -> Plan:
+    """Return the plan of a run on so many rows, flat clipping on Poisson samples unless it is changed."""
+    return Plan(
+        rows,
+        settings.steps,
+        min(settings.batch, rows),
+        noise=settings.noise,
+        clip=settings.clip,
+        memory=settings.memory,
+    )
+
+
+def recipe_of(settings: Training, title: str, plan: Plan, optimizer: MakeOptimizer) -> Recipe:
+    """Return the run that a plug-in's settings ask for."""
+    return Recipe(
+        title=title,
+        plan=plan,
+        epsilon=settings.epsilon,
+        delta=settings.delta,
+        optimizer=optimizer,
+        warm=settings.warm,
+        only=settings.only,
+        way=settings.way,
+        mixed=settings.mixed,
+        secret=settings.secret,
+    )
 
 
 def choose(module: nn.Module, only: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -10,9 +10,9 @@ import torch
 from hauberk.core.card import Card
 from hauberk.core.protocols import EvasionAttack, Progress, Split, Target
 from hauberk.core.threat import Threat
-from hauberk.defenses.private_defense import UNLIMITED, Account, Budget, Private, Recipe, applied
+from hauberk.defenses.private_defense import UNLIMITED, Account, Budget, Private, Recipe, applied, plan_of, recipe_of
 from hauberk.defenses.private_gradients import Way
-from hauberk.defenses.private_plans import Plan, Sampling
+from hauberk.defenses.private_plans import Sampling
 from hauberk.numeric.clipping import ClippingKind
 from hauberk.numeric.noisy_adam import NoisyAdam
 
@@ -67,28 +67,12 @@ class DPAdam:
 
     def recipe(self, rows: int) -> Recipe:
         """Return the run on so many rows."""
-        plan = Plan(
-            rows,
-            self.steps,
-            min(self.batch, rows),
-            noise=self.noise,
-            clip=self.clip,
-            clipping=self.clipping,
-            sampling=self.sampling,
-            quantile=self.quantile,
-            memory=self.memory,
-        )
-        return Recipe(
-            title="DP-Adam",
-            plan=plan,
-            epsilon=self.epsilon,
-            delta=self.delta,
-            optimizer=lambda values, noise: NoisyAdam(values, self.learning_rate, noise if self.corrected else 0.0),
-            warm=self.warm,
-            only=self.only,
-            way=self.way,
-            mixed=self.mixed,
-            secret=self.secret,
+        plan = replace(plan_of(self, rows), clipping=self.clipping, sampling=self.sampling, quantile=self.quantile)
+        return recipe_of(
+            self,
+            "DP-Adam",
+            plan,
+            lambda values, noise: NoisyAdam(values, self.learning_rate, noise if self.corrected else 0.0),
         )
 
     def planned(self, rows: int, budget: Budget = UNLIMITED) -> Account:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -10,9 +10,9 @@ import torch
 from hauberk.core.card import Card
 from hauberk.core.protocols import EvasionAttack, Progress, Split, Target
 from hauberk.core.threat import Threat
-from hauberk.defenses.private_defense import UNLIMITED, Account, Budget, Private, Recipe, applied
+from hauberk.defenses.private_defense import UNLIMITED, Account, Budget, Private, Recipe, applied, plan_of, recipe_of
 from hauberk.defenses.private_gradients import Way
-from hauberk.defenses.private_plans import Plan, Sampling
+from hauberk.defenses.private_plans import Sampling
 from hauberk.numeric.clipping import ClippingKind
 
 
@@ -64,28 +64,12 @@ class DPSGD:
 
     def recipe(self, rows: int) -> Recipe:
         """Return the run on so many rows."""
-        plan = Plan(
-            rows,
-            self.steps,
-            min(self.batch, rows),
-            noise=self.noise,
-            clip=self.clip,
-            clipping=self.clipping,
-            sampling=self.sampling,
-            quantile=self.quantile,
-            memory=self.memory,
-        )
-        return Recipe(
-            title="DP-SGD",
-            plan=plan,
-            epsilon=self.epsilon,
-            delta=self.delta,
-            optimizer=lambda values, _: torch.optim.SGD(values, lr=self.learning_rate, momentum=self.momentum),
-            warm=self.warm,
-            only=self.only,
-            way=self.way,
-            mixed=self.mixed,
-            secret=self.secret,
+        plan = replace(plan_of(self, rows), clipping=self.clipping, sampling=self.sampling, quantile=self.quantile)
+        return recipe_of(
+            self,
+            "DP-SGD",
+            plan,
+            lambda values, _: torch.optim.SGD(values, lr=self.learning_rate, momentum=self.momentum),
         )
 
     def planned(self, rows: int, budget: Budget = UNLIMITED) -> Account:
