@@ -90,13 +90,12 @@ def harden(
     enemy = constrained(section.threat(name), section.changed, subject.dataset)
     span = 0.0 if budget is None else seconds(str(budget))
     keeper = CheckpointFile(path.with_suffix(".checkpoint"), resume=resume)
+    setting = Setting(subject, stamp, number, progress, project=project, folder=root)
     try:
         recipe = _recipe(subject, enemy, defense, span)
         rule = cast(Defense, build("defenses", recipe.defense, _settings(recipe, settings, span)))
         purse = purse_for(rule, recipe.defense, frame, root, subject, stamp, clock)
-        steps = _steps(
-            subject, name, section, enemy, rule, attack or ATTACKS[enemy.kind], stamp, number, progress, keeper, purse
-        )
+        steps = _steps(setting, name, section, enemy, rule, attack or ATTACKS[enemy.kind], keeper, purse)
     except MissingPower as error:
         steps, recipe = _nothing(error, stamp), Recipe(defense or "", {}, "")
     with threads_for(subject, project.run.threads):
@@ -137,37 +136,31 @@ def _settings(recipe: Recipe, settings: Mapping[str, Scalar] | None, budget: flo
 
 
 def _steps(
-    subject: Subject,
+    run: Setting,
     name: str,
     section: ThreatSection,
     threat: Threat,
     defense: Defense,
     attack: str,
-    stamp: Stamp,
-    seed: int,
-    progress: Progress,
     keeper: CheckpointFile,
     purse: Purse | None,
 ) -> Iterator[Entry]:
     """Begin to harden; the same examination before and after, stronger than the training."""
     strength = None
     if threat.family == "evasion":
-        section, strength = examination(section, threat, subject.target, subject.dataset, defense)
+        section, strength = examination(section, threat, run.subject.target, run.subject.dataset, defense)
 
     def evaluate(target: Target) -> Iterator[Entry]:
-        setting = Setting(subject._replace(target=target), stamp, seed, progress)
+        setting = run._replace(subject=run.subject._replace(target=target))
         return iter(work(name, section, setting).produce({}))
 
     return engine.harden(
-        subject.target,
-        subject.dataset,
+        *run.subject,
         defense,
         cast(EvasionAttack, build("attacks", attack)),
         threat,
         evaluate=evaluate,
-        stamp=stamp,
-        seed=seed,
-        progress=progress,
+        **run.shared,
         keeper=keeper,
         strength=strength,
         purse=purse,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeAlias, cast
+from typing import NamedTuple, TypeAlias, TypedDict, cast
 
 from hauberk.api.executing import chunk_of
 from hauberk.api.executing_work import evasion_job
@@ -43,6 +43,14 @@ DEFAULTS: dict[Family, tuple[str, ...]] = {
 """What a threat without `attacks` is attacked with; evasion's cascade depends on the target's powers."""
 
 
+class Shared(TypedDict):
+    """What every examiner is given by name."""
+
+    stamp: Stamp
+    seed: int
+    progress: Progress
+
+
 class Setting(NamedTuple):
     """What all threats of a run share.
 
@@ -62,6 +70,11 @@ class Setting(NamedTuple):
     folder: Path | None = None
     executor: Executor | None = None
 
+    @property
+    def shared(self) -> Shared:
+        """What every examiner is given by name."""
+        return {"stamp": self.stamp, "seed": self.seed, "progress": self.progress}
+
 
 DETECTORS: dict[Family, tuple[str, ...]] = {"evasion": ("detection.",), "poisoning": ("poison.", "repair.")}
 """How the names begin of what a threat may name as `detectors`."""
@@ -78,9 +91,7 @@ def _poisoning(run: Setting, threat: Threat, section: ThreatSection, _: str, __:
             data,
             attack,
             threat,
-            stamp=run.stamp,
-            seed=run.seed,
-            progress=run.progress,
+            **run.shared,
             rates=section.radii(),
         )
         if section.detectors:
@@ -95,9 +106,7 @@ def _remedies(run: Setting, attack: Poisoning, threat: Threat, section: ThreatSe
         for name in section.detectors
     ]
     walk = cast(EvasionAttack, build("attacks", "evasion.pgd"))
-    return examine_remedies(
-        target, data, attack, named, threat, walk=walk, stamp=run.stamp, seed=run.seed, progress=run.progress
-    )
+    return examine_remedies(target, data, attack, named, threat, walk=walk, **run.shared)
 
 
 def _privacy(run: Setting, threat: Threat, section: ThreatSection, _: str, __: States) -> Iterable[Entry]:
@@ -113,9 +122,7 @@ def _privacy(run: Setting, threat: Threat, section: ThreatSection, _: str, __: S
             data,
             attack,
             threat,
-            stamp=run.stamp,
-            seed=run.seed,
-            progress=run.progress,
+            **run.shared,
             most=private.records,
             lender=lender,
         )
@@ -131,9 +138,7 @@ def _extraction(run: Setting, threat: Threat, section: ThreatSection, key: str, 
             data,
             attack,
             threat,
-            stamp=run.stamp,
-            seed=run.seed,
-            progress=run.progress,
+            **run.shared,
             price=section.price,
             book=book,
         )
@@ -159,9 +164,7 @@ def _plain(run: Setting, threat: Threat, plan: Plan, key: str, states: States) -
         data,
         threat,
         plan,
-        stamp=run.stamp,
-        seed=run.seed,
-        progress=run.progress,
+        **run.shared,
         step=key,
         resume=states,
         elsewhere=_elsewhere(run, threat),
@@ -205,9 +208,7 @@ def _detectors(run: Setting, threat: Threat, section: ThreatSection) -> Iterable
             detection,
             walk,
             threat,
-            stamp=run.stamp,
-            seed=run.seed,
-            progress=run.progress,
+            **run.shared,
             most=section.samples,
         )
 

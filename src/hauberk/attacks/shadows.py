@@ -263,7 +263,8 @@ class _School:
     def _around(self, state: dict[str, torch.Tensor], index: int) -> Target:
         assert isinstance(self.target, Modular)
         module = self.target.module()
-        module.load_state_dict(state)
+        kept = module.state_dict()  # a buffer that is not kept is not in it, and no training moves it
+        module.load_state_dict({name: value for name, value in state.items() if name in kept})
         return self.target.rebuild(module.eval(), f"reference {index}")
 
     def _seed(self, index: int) -> int:
