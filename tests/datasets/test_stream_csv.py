@@ -110,5 +110,5 @@ def test_batches_are_bounded_and_numbered(tmp_path, monkeypatch):
 
 def test_a_nul_and_a_quote_that_never_closes_end_in_no_exception(tmp_path):
     for data in (b"a,b\n1,\x00\n", b'a,b\n1,"never\n2,3\n', b"a,b\r1,2\r", bytes(range(256)) * 20):
-        _, stream = read(tmp_path, "a.csv", data)
-        stream.faults()
+        frames, stream = read(tmp_path, "a.csv", data)
+        assert len(frames) or stream.faults(), data[:20]

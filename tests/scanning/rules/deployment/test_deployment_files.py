@@ -493,7 +493,8 @@ def test_a_file_cut_anywhere_is_read_or_said_to_be_broken(name):
     data = HARDENED[name].encode()
     for end in range(0, len(data), 7):
         blob = MemberBlob(name, "", data[:end], DEFAULT_LIMITS)
-        YamlDocuments().parse(blob, DEFAULT_LIMITS, lambda _name, _data: ())
+        artifact = YamlDocuments().parse(blob, DEFAULT_LIMITS, lambda _name, _data: ())
+        assert {problem.kind for problem in artifact.problems} <= {"limit", "malformed"}
 
 
 @pytest.mark.parametrize(
