@@ -14,6 +14,7 @@ from torch.nn import functional
 from hauberk.core.errors import MissingPower
 from hauberk.numeric.linear_bounds_bends import relu, sigmoid, tanh
 from hauberk.numeric.linear_bounds_steps import Affine, Most, Shape, Step, Sum
+from hauberk.numeric.operations import EXAMPLE, Call, Recording, Result, recorded
 
 Tensor = torch.Tensor
 Value: TypeAlias = object
@@ -47,16 +48,12 @@ def graph_of(module: nn.Module, x: Tensor) -> Graph:
     that names an operation without a rule; what is known: linear and convolutional layers, batch norm, ReLU and its
     leaky form, tanh, sigmoid, average and max pooling, sums, padding, reshaping, arithmetic with constants.
     """
-    # Importing the tracer takes a second that only certification should pay.
-    from torch.fx.experimental.proxy_tensor import make_fx
-
     example = x[:1].expand(_BATCH, *x.shape[1:]).detach().clone()
-    with torch.no_grad():
-        try:
-            traced = make_fx(module)(example)
-        except Exception as error:
-            raise MissingPower(f"the network cannot be traced: {type(error).__name__}: {error}"[:300]) from error
-    return _Reader(traced, example).graph()
+    try:
+        recording = recorded(module, example)
+    except Exception as error:
+        raise MissingPower(f"the network cannot be traced: {type(error).__name__}: {error}"[:300]) from error
+    return _Reader(recording, example).graph()
 
 
 class _Variable:
@@ -67,83 +64,57 @@ class _Variable:
 
 
 class _Reader:
-    """Walk through a traced graph: constants are computed, the rest becomes places."""
+    """Walk through what was recorded: every call becomes a place, or the place of what it leaves as it was."""
 
-    def __init__(self, traced: torch.fx.GraphModule, example: Tensor) -> None:
-        self._traced, self._example = traced, example
+    def __init__(self, recording: Recording, example: Tensor) -> None:
+        self._recording = recording
         self._places = [Place(None, (), tuple(example.shape[1:]))]
-        self._known: dict[torch.fx.Node, Value] = {}
+        self._known = {EXAMPLE: _Variable(INPUT, example)}
 
     def graph(self) -> Graph:
         """Read all of it."""
-        for node in self._traced.graph.nodes:
-            if node.op == "placeholder":
-                self._known[node] = _Variable(INPUT, self._example)
-            elif node.op == "get_attr":
-                self._known[node] = getattr(self._traced, str(node.target)).detach()
-            elif node.op == "output":
-                last = self._filled(node.args[0])
-                if not isinstance(last, _Variable) or last.value.ndim != 2:
-                    raise MissingPower("the network's answer is no row of scores that depends on its input")
-                return Graph(tuple(self._places[: last.place + 1]))
-            else:
-                self._known[node] = self._read(node)
-        raise MissingPower("the network gives no answer")
+        for index, call in enumerate(self._recording.calls):
+            self._known[index] = self._read(index, call)
+        last = self._filled(self._recording.answer)
+        if not isinstance(last, _Variable) or last.value.ndim != 2:
+            raise MissingPower("the network's answer is no row of scores that depends on its input")
+        return Graph(tuple(self._places[: last.place + 1]))
 
-    def _read(self, node: torch.fx.Node) -> Value:
-        args = tuple(self._filled(argument) for argument in node.args)
+    def _read(self, index: int, call: Call) -> _Variable:
+        args = tuple(self._filled(argument) for argument in call.args)
         variables = [row for row in args if isinstance(row, _Variable)]
-        if not variables and not any(_has_variable(row) for row in args):
-            kwargs = {key: self._filled(value) for key, value in node.kwargs.items()}
-            return cast(Callable[..., Value], node.target)(*args, **kwargs)
-        name = _name(node)
-        if name in _ORDERED and _at_the_end(node):
+        if call.name in _SAME or (call.name in _ORDERED and self._at_the_end(index)):
             return variables[0]
-        if name in _SAME:
-            return variables[0]
-        if name == "getitem":  # batch norm and max pooling give more than their result
-            if args[1] == 0:
-                return variables[0]
-            if not node.users:
-                return None
-            raise MissingPower("only the first result of an operation has linear bounds")
-        rule = _RULES.get(name)
-        if rule is None or node.kwargs.get("dtype") is not None:
+        rule = _RULES.get(call.name)
+        if rule is None or call.kwargs.get("dtype") is not None:
             raise MissingPower(
-                f"there are no linear bounds for the operation {name}", fix=f"known: {', '.join(_KNOWN)}"
+                f"there are no linear bounds for the operation {call.name}", fix=f"known: {', '.join(_KNOWN)}"
             )
         with torch.no_grad():
             step, value = rule(*args)
-        if value.shape[0] != _BATCH:
-            raise MissingPower(f"the operation {name} mixes samples of a batch")
+        if value.shape[:1] != (_BATCH,):
+            raise MissingPower(f"the operation {call.name} mixes samples of a batch")
         self._places.append(Place(step, tuple(row.place for row in variables), tuple(value.shape[1:])))
         return _Variable(len(self._places) - 1, value)
 
     def _filled(self, argument: object) -> Value:
-        if isinstance(argument, torch.fx.Node):
-            return self._known[argument]
+        """Put variables in the place of results; batch norm and max pooling give more than theirs."""
+        if isinstance(argument, Result):
+            if argument.index:
+                raise MissingPower("only the first result of an operation has linear bounds")
+            return self._known[argument.call]
         if isinstance(argument, list | tuple):
             return [self._filled(row) for row in argument]
         return argument
 
-
-def _name(node: torch.fx.Node) -> str:
-    """Name an operation as torch does, without its overload; one that writes in place is named as its twin."""
-    name = str(getattr(node.target, "_opname", getattr(node.target, "__name__", node.target)))
-    return name.removesuffix("_")
-
-
-def _has_variable(row: Value) -> bool:
-    return isinstance(row, list) and any(isinstance(part, _Variable) for part in row)
-
-
-def _at_the_end(node: torch.fx.Node) -> bool:
-    """Tell whether only operations that keep the order of classes follow."""
-    names = [_name(user) for user in node.users]
-    return all(
-        user.op == "output" or (name in _ORDERED and _at_the_end(user))
-        for user, name in zip(node.users, names, strict=True)
-    )
+    def _at_the_end(self, index: int) -> bool:
+        """Tell whether only operations that keep the order of classes follow."""
+        followers = [
+            later
+            for later, call in enumerate(self._recording.calls)
+            if any(result.call == index for result in call.results())
+        ]
+        return all(self._recording.calls[later].name in _ORDERED and self._at_the_end(later) for later in followers)
 
 
 Read: TypeAlias = tuple[Step, Tensor]
