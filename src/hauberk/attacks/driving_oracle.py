@@ -169,5 +169,6 @@ def _input_gradient(raw: Tensor, point: Tensor, climb: Climb) -> Tensor:
 
 
 def _pull(raw: Tensor, point: Tensor, slope: Tensor, *, keep: bool) -> Tensor:
-    (gradient,) = torch.autograd.grad(raw, point, slope, retain_graph=keep)
+    # The gradient of ⟨raw, slope⟩ is the same to the bit, and spares what autograd imports to compare two shapes.
+    (gradient,) = torch.autograd.grad(torch.dot(raw.flatten(), slope.flatten()), point, retain_graph=keep)
     return gradient.nan_to_num(nan=0.0)
