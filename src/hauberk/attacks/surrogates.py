@@ -168,13 +168,17 @@ def _network(spec: TargetSpec, width: int, side: int, pool: Tensor, rng: torch.G
 
 
 def fresh(layers: nn.Module, rng: torch.Generator, device: torch.device) -> nn.Module:
-    """Give a module built on the meta device weights drawn from `rng` alone (He et al. 2015), biases of 0."""
-    layers.to_empty(device=device)
-    for parameter in layers.parameters():
-        if parameter.ndim == 1:
-            nn.init.zeros_(parameter)
-        else:
-            nn.init.kaiming_uniform_(parameter, nonlinearity="relu", generator=rng)
+    """Give a module built on the meta device weights drawn from `rng` alone (He et al. 2015), biases of 0.
+
+    Its modules have parameters and no buffers.
+    """
+    for part in layers.modules():
+        for name, shape in [(name, parameter.shape) for name, parameter in part.named_parameters(recurse=False)]:
+            # Not `to_empty`: an empty twin of a tensor on the meta device has sympy imported first.
+            drawn = torch.zeros(shape, device=device)
+            if drawn.ndim > 1:
+                nn.init.kaiming_uniform_(drawn, nonlinearity="relu", generator=rng)
+            part.register_parameter(name, nn.Parameter(drawn))
     return layers
 
 
