@@ -12,6 +12,8 @@ Tensor = torch.Tensor
 
 _MAD = 1.4826
 """Median absolute deviation to standard deviation, of a normal distribution."""
+_LEAST = 0.2
+"""Deviation of log sizes assumed at least, so that classes of nearly one size do not make a small difference odd."""
 _RAISED, _LOWERED = 1.5, 1.5
 _PATIENT = 10
 
@@ -20,8 +22,9 @@ class Inverted(NamedTuple):
     """One candidate trigger for each of c classes.
 
     mask: (c, 1, h, w) in 0–1, how much of the pattern shows. pattern: (c, *shape). size: (c,), sum of the mask.
-    success: (c,), share of inputs led to the class. anomaly: (c,), robust deviations by which a size is below the
-    median's; the index of Wang et al. 2019, §V-B.
+    success: (c,), share of inputs led to the class. anomaly: (c,), robust deviations by which the logarithm of a size
+    is below the median's. Wang et al. 2019, §V-B, take the sizes themselves: those of clean classes differ by factors,
+    and a trigger a tenth of their size is then hardly two deviations away.
     """
 
     mask: Tensor
@@ -29,6 +32,20 @@ class Inverted(NamedTuple):
     size: Tensor
     success: Tensor
     anomaly: Tensor
+
+    @property
+    def relative(self) -> Tensor:
+        """Each size over the median size: (c,)."""
+        return self.size / self.size.median()
+
+    def suspects(self, threshold: float, smallest: float) -> list[int]:
+        """Return the classes above the anomaly index whose trigger is at most `smallest` of the median size.
+
+        Both are asked for: where clean classes are of nearly one size the index alone is easily large, and where they
+        differ much it is small even for a trigger of a tenth.
+        """
+        odd = (self.anomaly > threshold) & (self.relative <= smallest)
+        return [int(label) for label in odd.nonzero().flatten()]
 
 
 def invert(
@@ -97,7 +114,8 @@ def _stamped(x: Tensor, mask: Tensor, pattern: Tensor) -> Tensor:
 
 
 def _anomaly(sizes: Tensor) -> Tensor:
-    """Compute how many robust deviations each size lies below the median: (c,)."""
-    middle = sizes.median()
-    spread = (sizes - middle).abs().median() * _MAD
-    return (middle - sizes) / spread.clamp(min=1e-6)
+    """Compute how many robust deviations the logarithm of each size lies below the median's: (c,)."""
+    size = sizes.clamp(min=1e-6).log()
+    middle = size.median()
+    spread = (size - middle).abs().median() * _MAD
+    return (middle - size) / spread.clamp(min=_LEAST)

@@ -30,7 +30,7 @@ class ImplicitHypergradient:
 
     card: ClassVar[Card] = Card(
         title="Implicit backdoor adversarial unlearning",
-        summary="Unlearns the universal perturbation that hurts most; the strongest repair without the training data.",
+        summary="Unlearns the universal perturbation that hurts most; needs no trigger to be found first.",
         paper="Zeng et al. 2022, arXiv:2110.03735, algorithm 1, first order",
         needs=("module",),
         inputs=("chw", "row"),
