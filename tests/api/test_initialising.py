@@ -106,3 +106,17 @@ def test_a_table_gives_expectations_that_it_meets(tmp_path):
     assert columns["city"].categories == ("Bern", "Ulm")
     (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00broken")
     assert parse(propose(look(tmp_path))).data is not None
+
+
+def test_classes_in_words_are_written_out_in_the_order_they_are_indexed(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("a,outcome\n1,healthy\n2,cancer\n3,\n4,healthy\n")
+    text = propose(look(tmp_path))
+    assert parse(text).data.classes == ("cancer", "healthy")
+    assert "turn it round" in text
+
+
+@pytest.mark.parametrize("labels", [["0", "1"], ["0.0", "1.0"], [f"word{row}" for row in range(21)]])
+def test_numbers_and_too_many_words_are_not_written_out(tmp_path, labels):
+    (tmp_path / "rows.csv").write_text("a,outcome\n" + "".join(f"1,{label}\n" for label in labels))
+    assert parse(propose(look(tmp_path))).data.classes == ()

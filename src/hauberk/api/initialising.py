@@ -25,12 +25,15 @@ DEPENDENCY_FILES = ("requirements.txt", "pyproject.toml", "poetry.lock", "uv.loc
 MAX_FILES = 20_000
 TABLE_BYTES = 256 << 20
 """A larger table is not read here: `hauberk data expect` takes its time."""
+MOST_CLASSES = 20
+"""With more different words in its label column, a table's classes are not written out."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """What a look at the folder found; paths are relative, POSIX, best guess first.
 
     expected: [data.columns] tables that the first table meets today; empty where none was read.
+    classes: the words of the label column in sorted order; empty where labels are numbers or the words too many.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     label: str = ""
     label_sure: bool = False
     expected: str = ""
+    classes: tuple[str, ...] = ()
 
 
 def look(folder: Path) -> Found:
@@ -67,6 +71,7 @@ def look(folder: Path) -> Found:
         label=label,
         label_sure=sure,
         expected=_expected(folder, data[0], label) if data else "",
+        classes=_classes(folder / data[0], label) if label else (),
     )
 
 
@@ -154,6 +159,31 @@ def _label(path: Path) -> tuple[str, bool]:
             if column.strip().lower() == name:
                 return column, True
     return (header[-1], False) if header else ("", False)
+
+
+def _classes(path: Path, label: str) -> tuple[str, ...]:
+    """Read the words of a CSV file's label column, sorted as they are indexed where nobody says otherwise."""
+    words: set[str] = set()
+    try:
+        if path.stat().st_size > TABLE_BYTES:
+            return ()
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            for row in csv.DictReader(file):
+                words.add(row[label] or "")
+                if len(words) > MOST_CLASSES:
+                    return ()
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError):
+        return ()
+    words.discard("")
+    return () if all(_number(word) for word in words) else tuple(sorted(words))
+
+
+def _number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _factories(path: Path, folder: Path) -> Iterator[str]:
