@@ -8,6 +8,7 @@ import random
 import sqlite3
 import zipfile
 
+import msgspec
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -377,3 +378,15 @@ def test_bundled_data_streams(tmp_path):
     assert len(frame) == 1797
     assert batches[0].vectors.shape[1] == 64
     assert stream.label == "y"
+
+
+def test_a_bomb_is_what_was_not_looked_at_and_nothing_else(tmp_path, monkeypatch):
+    few = msgspec.structs.replace(stream_arrays.DEFAULT_LIMITS, member_bytes=1 << 16, ratio=100.0)
+    monkeypatch.setattr(stream_arrays, "DEFAULT_LIMITS", few)
+    with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        held = io.BytesIO()
+        np.save(held, np.zeros(1_000_000))
+        archive.writestr("x.npy", held.getvalue())
+    frame, stream, _ = read(tmp_path, "bomb.npz")
+    assert len(frame) == 0
+    assert kinds(stream) == ["limit"]

@@ -120,12 +120,14 @@ def _npy(path: Path, open_files: ExitStack) -> list[_Part]:
 def _npz(path: Path, open_files: ExitStack, faults: Faults) -> list[_Part]:
     archive = open_files.enter_context(zipfile.ZipFile(path))
     held: dict[str, Source] = {}
+    bounded = False
     for info in archive.infolist()[: DEFAULT_LIMITS.members]:
         name = info.filename
         if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/") or ":" in name:
             faults.add("escape", f"a member is named {name[:80]!r}, which leads out of the folder it is unpacked into")
             continue
         if info.file_size > DEFAULT_LIMITS.member_bytes and info.file_size > DEFAULT_LIMITS.ratio * info.compress_size:
+            bounded = True
             faults.add(
                 "limit", f"{name[:80]!r} unpacks to {info.file_size // max(info.compress_size, 1)} times its size"
             )
@@ -139,7 +141,7 @@ def _npz(path: Path, open_files: ExitStack, faults: Faults) -> list[_Part]:
     parts = [_Part(held[x], held.get(y), split) for x, y, split in _PARTS if x in held]
     if not parts and "x" in held:
         parts = [_Part(held["x"], held.get("y"), "")]
-    if not parts:
+    if not parts and not bounded:
         faults.add("malformed", f"holds {', '.join(sorted(held)[:8]) or 'nothing'}: name arrays x and y")
     return parts
 
