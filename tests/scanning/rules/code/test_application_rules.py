@@ -64,6 +64,8 @@ BAD = [
     ("unverified_token", "high", "import jwt\njwt.decode(t, options={'verify_signature': False})"),
     ("unverified_token", "high", "import jwt\njwt.decode(t, k, algorithms=['none'])"),
     ("unvalidated_input", "medium", FLASK + "@app.post('/p')\ndef p():\n    return str(model.predict([request.json['x']]))"),
+    ("unvalidated_input", "medium", FLASK + "import torch\nmodel = torch.jit.load('m.pt')\n@app.post('/p')\ndef p():\n    body = request.get_json()\n    return str(model(torch.tensor(body['row'])).tolist())"),
+    ("unvalidated_input", "medium", ROUTE + "import torch\nfrom model import build\nnet = build()\n@app.post('/p')\ndef p(body: dict):\n    return float(net(torch.tensor(body['row']))[0])"),
     ("unbounded_upload", "medium", ROUTE + "@app.post('/u')\nasync def u(f: UploadFile):\n    return classify(await f.read())"),
     ("leaked_error", "medium", FLASK + "import traceback\n@app.get('/')\ndef r():\n    try:\n        return go()\n    except Exception:\n        return traceback.format_exc()"),
     ("leaked_error", "low", FLASK + "@app.errorhandler(500)\ndef r(e):\n    return str(e)"),
@@ -100,6 +102,8 @@ BAD = [
 ]  # fmt: skip
 
 SAFE = [
+    ROUTE + "import torch\nfrom pydantic import BaseModel\nmodel = torch.jit.load('m.pt')\nclass F(BaseModel):\n    row: list[float]\n@app.post('/p')\ndef p(data: F):\n    return float(model(torch.tensor(data.row))[0])",
+    ROUTE + "from text import make\nwords = make()\n@app.post('/p')\ndef p(body: dict):\n    return words(body['row'])",
     "import random\nrandom.seed(3)\ndef split(rows):\n    random.shuffle(rows)\n    return rows[:9]",
     "import random\ndef deal(cards):\n    random.shuffle(cards)\n    return cards[:9]",
     "def make(m, remote=False):\n    return LLM(model=m, trust_remote_code=remote)",

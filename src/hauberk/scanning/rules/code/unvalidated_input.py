@@ -20,6 +20,10 @@ _PREDICT = frozenset(
 _HOLDER = re.compile(
     r"(?i).*(model|net|network|classifier|clf|regressor|pipeline|session|sess|estimator|scaler|predictor|encoder|forest)"
 )
+_BODIES = frozenset(["request", "data", "payload", "body", "event"])
+_ANYTHING = re.compile(
+    r"(typing\.|fastapi\.|starlette\.requests\.)?(Any|[Dd]ict|[Ll]ist(?!\[)|Mapping|Request|bytes|object)\b"
+)
 _ASSERTS = re.compile(
     r"(?i)(is_?)?(valid|check|verify|ensure|parse|schema|clean|coerce|require)\w*|model_validate\w*|isinstance|load"
 )
@@ -54,11 +58,12 @@ class UnvalidatedInput:
         """Judge what endpoints hand to models."""
         program = program_of(artifact)
         checked = {function.path: _checks(function) for function in endpoints(program)}
+        untyped = {function.path: _untyped(function) for function in endpoints(program)}
         for site in program.calls:
             if checked.get(site.function, True):
                 continue
             taint = _given(site)
-            if taint is not None and taint.sure and _raw(taint):
+            if taint is not None and taint.sure and _raw(taint, untyped[site.function]):
                 yield Draft(
                     message="a request's raw content is given to a model; its type, length and range are not checked",
                     fix="declare a schema with bounds (pydantic), or check type, length and range first",
@@ -68,24 +73,43 @@ class UnvalidatedInput:
 
 
 def _given(site: CallSite) -> Taint | None:
+    """Return what of a request a call hands to a model: `model(x)`, or a method of one that predicts."""
     direct = "." not in site.path and not site.path.startswith(":")
+    holder = tail_of(site.path if direct else site.path.rpartition(".")[0])
+    if site.path.endswith("()"):  # what a call gave is called: only its name in the program tells what it is
+        direct, holder = True, _name(site)
     if not direct and (site.tail not in _PREDICT or "." not in site.path):
         return None
-    holder = tail_of(site.path if direct else site.path.rpartition(".")[0])
-    if direct and not _HOLDER.fullmatch(holder):
-        return None
-    if not _HOLDER.fullmatch(holder) and not site.tail.startswith("predict"):
+    if not _HOLDER.fullmatch(holder) and (direct or not site.tail.startswith("predict")):
         return None
     rows = (value.tainted("request") for value in (*site.arguments, *(value for _, value in site.keywords)))
     return next((taint for taint in rows if taint is not None and "judged" not in taint.safe_for), None)
 
 
-def _raw(taint: Taint) -> bool:
+def _name(site: CallSite) -> str:
+    """Return the variable or attribute that is called, as the program spells it."""
+    called_as = site.node.func if site.node is not None else None
+    if isinstance(called_as, ast.Name):
+        return called_as.id
+    return called_as.attr if isinstance(called_as, ast.Attribute) else ""
+
+
+def _raw(taint: Taint, untyped: frozenset[str]) -> bool:
     """Tell JSON and form content from a parameter that the framework has typed."""
-    return re.search(
-        r"\.(get_json|json|data|form|args|body|values|get_data|GET|POST|query_params)\b", taint.origin
-    ) is not None or (
-        "sends request to" in taint.origin or "sends data to" in taint.origin or "sends payload to" in taint.origin
+    if re.search(r"\.(get_json|json|data|form|args|body|values|get_data|GET|POST|query_params)\b", taint.origin):
+        return True
+    sent = re.match(r"a user sends (\w+) to ", taint.origin)
+    return sent is not None and sent[1] in untyped
+
+
+def _untyped(function: Defined) -> frozenset[str]:
+    """Name an endpoint's parameters that hold whatever was sent: a whole request, a dictionary, a list of anything."""
+    arguments = function.node.args
+    return frozenset(
+        argument.arg
+        for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
+        if (argument.annotation is None and argument.arg in _BODIES)
+        or (argument.annotation is not None and _ANYTHING.match(ast.unparse(argument.annotation)))
     )
 
 
