@@ -15,6 +15,7 @@ from hauberk.api.subject import Subject
 from hauberk.api.threats_plan import plan_of, threat_of
 from hauberk.attacks.adaptive import examine_adaptive
 from hauberk.attacks.certifying_any import certificates
+from hauberk.attacks.certifying_poisoning import examine_partitions
 from hauberk.attacks.engine import Chunks, Plan, examine
 from hauberk.attacks.examining_detection import examine_detection
 from hauberk.attacks.examining_extraction import examine_extraction
@@ -83,9 +84,10 @@ Examine: TypeAlias = Callable[[Setting, Threat, ThreatSection, str, States], Ite
 
 
 def _poisoning(run: Setting, threat: Threat, section: ThreatSection, _: str, __: States) -> Iterable[Entry]:
-    for name in section.attacks or DEFAULTS["poisoning"]:
-        attack = cast(Poisoning, build("attacks", name, section.settings.get(name)))
-        target, data = run.subject
+    target, data = run.subject
+    names = section.attacks or DEFAULTS["poisoning"]
+    attacks = [cast(Poisoning, build("attacks", name, section.settings.get(name))) for name in names]
+    for attack in attacks:
         yield from examine_poisoning(
             target,
             data,
@@ -96,6 +98,9 @@ def _poisoning(run: Setting, threat: Threat, section: ThreatSection, _: str, __:
         )
         if section.detectors:
             yield from _remedies(run, attack, threat, section)
+    if section.partitions:
+        cut = {"parts": section.partitions, "degree": section.spread}
+        yield from examine_partitions(target, data, attacks, threat, **cut, **run.shared)
 
 
 def _remedies(run: Setting, attack: Poisoning, threat: Threat, section: ThreatSection) -> Iterable[Entry]:
@@ -232,6 +237,12 @@ def work(name: str, section: ThreatSection, run: Setting) -> Work:
                 where=f"[threats.{name}]",
                 fix=f"name one of `hauberk list attacks` that begins with {threat.family}.",
             )
+    if section.partitions and threat.family != "poisoning":
+        raise ProjectError(
+            f"partitions prove nothing under a threat of family {threat.family}",
+            where=f"[threats.{name}]",
+            fix="take them away, or set family",
+        )
     for detector in section.detectors:
         build("defenses", detector, section.settings.get(detector))
         kinds = DETECTORS.get(threat.family, ())

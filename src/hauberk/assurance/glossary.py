@@ -78,6 +78,17 @@ MEASURES: tuple[Entry, ...] = (
         "How often a planted trigger turns the answer after training on poisoned rows.",
     ),
     ("targeted_success", "Targeted success", "How often poisoned rows turn the one input they were aimed at."),
+    (
+        "poison_proven_accuracy",
+        "Proven under poison",
+        "Share of samples that models trained on separate shares of the rows decide rightly by vote, by proof, "
+        "whatever so many rows are changed into.",
+    ),
+    (
+        "partitioned_",
+        "Partitioned training",
+        "The same model trained on separate shares of the rows, each of which votes: what the proof is of.",
+    ),
     ("poison_caught", "Poison caught", "Share of the planted rows that the detectors name."),
     ("poison_precision", "Precision", "Share of the rows named that were planted."),
     (

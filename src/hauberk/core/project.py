@@ -141,6 +141,9 @@ class ThreatSection(_Section, frozen=True):
     lies clearly on one side of the policy's bound. curve: more radii for the chart, or more poison rates.
     detectors: plug-in names such as "detection.mahalanobis"; each is fitted and attacked together with the model. Under
     a threat of poisoning, "poison.…" and "repair.…": each is tried on the backdoor that was planted.
+    partitions: under a threat of poisoning, prove what training in so many shares that vote would withstand; 0: do not.
+    spread: how many learners see each row: 1 is deep partition aggregation, more finite aggregation, so many times the
+    work.
     price: what one query costs, in any currency, under a threat of extraction; 0 where it is not known.
     settings: per attack or detector, such as settings."evasion.pgd".steps = 40, or settings."evasion.pgd".driving.draws
     = 20.
@@ -158,6 +161,8 @@ class ThreatSection(_Section, frozen=True):
     poison_rate: float | None = None
     target_class: int | None = None
     price: float = 0.0
+    partitions: int = 0
+    spread: int = 1
     attacks: tuple[str, ...] = ()
     detectors: tuple[str, ...] = ()
     profile: Profile = "quick"
