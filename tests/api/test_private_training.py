@@ -92,6 +92,15 @@ def test_the_ledger_adds_up_and_stops_the_run_that_is_too_much(project) -> None:
     assert spent(folder).epsilon == found.epsilon  # what was refused is not counted
 
 
+def test_a_run_that_names_no_delta_keeps_the_projects(project) -> None:
+    folder = project("delta = 1e-4")
+    assert train(folder, settings={**FAST, "epsilon": 2.0}).account.delta == 1e-4
+    assert train(folder, settings={**FAST, "epsilon": 2.0, "delta": 1e-3}).account.delta == 1e-3
+    made = hauberk.harden(folder, defense="privacy.dp_sgd", settings={**FAST, "epsilon": 1.0})
+    (row,) = [entry for entry in made.report.measurements if entry.name == "privacy_epsilon"]
+    assert "δ = 0.0001" in row.note
+
+
 def test_a_run_that_died_is_counted_in_full(project, monkeypatch) -> None:
     folder = project()
 

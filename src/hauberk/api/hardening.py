@@ -14,7 +14,7 @@ from hauberk.api.harden_card import model_card
 from hauberk.api.harden_checkpoints import CheckpointFile, write_whole
 from hauberk.api.harden_recipes import ATTACKS, Recipe, choose, resolve, seconds, training_settings
 from hauberk.api.harden_strength import examination
-from hauberk.api.private_hardening import purse_for
+from hauberk.api.private_hardening import promising, purse_for
 from hauberk.api.subject import Subject, constrained, open_subject, threads_for
 from hauberk.api.threats import Setting, work
 from hauberk.core.encoding import canonical
@@ -94,6 +94,7 @@ def harden(
     try:
         recipe = _recipe(subject, enemy, defense, span)
         rule = cast(Defense, build("defenses", recipe.defense, _settings(recipe, settings, span)))
+        rule = promising(rule, project.privacy)
         purse = purse_for(rule, recipe.defense, frame, root, subject, stamp, clock)
         steps = _steps(setting, name, section, enemy, rule, attack or ATTACKS[enemy.kind], keeper, purse)
     except MissingPower as error:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 from hauberk.api.assembling import Frame
 from hauberk.api.ledger import LedgerPurse, StoredPurse
 from hauberk.api.subject import Subject
 from hauberk.core.encoding import canonical
 from hauberk.core.plugins import settings_of
+from hauberk.core.project import PrivacySection
 from hauberk.core.protocols import Dataset
 from hauberk.core.provenance import Clock, Stamp
 from hauberk.core.version import __version__
 from hauberk.defenses.private_defense import PrivateDefense
 from hauberk.stores.evidence import EvidenceStore, RunHeader, open_store
+
+_Rule = TypeVar("_Rule")
 
 
 def data_digest(dataset: Dataset) -> str:
@@ -40,6 +45,13 @@ def run_header(frame: Frame) -> RunHeader:
         digests=frame.digests,
         settings=canonical(frame.project).decode(),
     )
+
+
+def promising(rule: _Rule, section: PrivacySection) -> _Rule:
+    """Give a private defense that names no δ of its own the one of [privacy]; any other as it is."""
+    if section.delta is None or not isinstance(rule, PrivateDefense) or getattr(rule, "delta", None) != 0:
+        return rule
+    return cast(_Rule, replace(cast(Any, rule), delta=section.delta))
 
 
 def purse_for(

@@ -15,7 +15,7 @@ from hauberk.api.assembling import Frame, assemble
 from hauberk.api.ledger import spends, total
 from hauberk.api.privacy_statement import statement
 from hauberk.api.private_audit import AuditPlan, examine_run
-from hauberk.api.private_hardening import data_digest, purse_for
+from hauberk.api.private_hardening import data_digest, promising, purse_for
 from hauberk.api.subject import Subject, open_subject, threads_for
 from hauberk.core.errors import MeasurementError, StoreError, UnknownName, UsageError, nearest
 from hauberk.core.evidence import Entry, Evidence, Scalar, Skipped
@@ -139,7 +139,7 @@ def train(
     root = Path(folder)
     project = read(root)
     defense = defense if "." in defense else f"privacy.{defense}"
-    rule = _defense(defense, settings)
+    rule = promising(_defense(defense, settings), project.privacy)
     subject = open_subject(project, root)
     number = project.run.seed if seed is None else seed
     stamp = Stamp(clock=clock, seed=number, digests=subject.digests)
