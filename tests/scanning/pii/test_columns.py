@@ -63,6 +63,24 @@ def test_a_column_of_names_is_all_names_once_some_of_them_are_known():
     assert seen("full_name", known + unknown, with_names=False) == {}
 
 
+def test_names_in_lower_case_are_found_in_columns_called_so():
+    known, unknown = ["john smith", "miguel hernandez", "anna kowalski"], ["xqz wvut", "aaa bbbb"]
+    column = known * 10 + unknown * 5
+    assert seen("name", column) == {"name": 40}
+    assert seen("remark", column) == {}
+    assert seen("product_name", ["grey widget", "john deere tractor", "blue bolt"] * 20) == {}
+    assert seen("first", ["kevon", "maria", "bouthy"] * 20) == {"name": 60}
+    assert seen("name", column, with_names=False) == {}
+
+
+def test_the_rows_of_a_column_of_names_are_its_first_with_a_value():
+    columns = PersonalColumns()
+    columns.visit("surname", 10, [None, "smith", "", *["hernandez"] * 40])
+    (one,) = columns.seen()["surname"]
+    assert one.rows.first[:3] == (11, 13, 14)
+    assert one.rows.count == 41
+
+
 def test_values_that_hold_a_zero_byte_stay_values():
     raw, cuts = joined(["a\0b", None, "ü", ""])
     assert raw == "a b\0\0ü\0".encode()

@@ -9,14 +9,16 @@ import numpy as np
 
 from hauberk.core.tables import FIRST, Rows, Sightings
 from hauberk.scanning.pii.engine import ALONE, INDEX, KINDS, POSSIBLE, search
-from hauberk.scanning.pii.groups import Ints
-from hauberk.scanning.pii.names import NAME, names_a_person
+from hauberk.scanning.pii.groups import PAD, Ints, Text
+from hauberk.scanning.pii.names import NAME, known, names_a_person, names_nothing_else
 
 SHARE, LEAST = 0.8, 20
 """So large a share of a column's values, and so many, that pass one check by themselves are what it checks."""
 _BY_CHANCE = 3.0
 """A column passes a check by chance as long as fewer of its values do than this times the chance."""
-_NAMES_SHARE = 0.3
+_NAMES_SHARE, _WORDS_SHARE = 0.3, 0.5
+"""A column called a name holds names where so many values are whole known names, or so many hold a word of one; the
+first is enough for words too in a column that is called a first name or surname."""
 
 
 @dataclass
@@ -32,9 +34,15 @@ class _Tally:
 
 @dataclass
 class _Column:
-    """Tallies by (kind, how sure), how many values there were, and how many were all digits by length."""
+    """Tallies by (kind, how sure), how many values there were, and how many were all digits by length.
+
+    named: values with a word of a name, counted where the column is called so. Names in lower case are found by it.
+    first: ids of the first rows that have a value.
+    """
 
     values: int = 0
+    first: list[int] = field(default_factory=list)
+    named: int = 0
     tallies: dict[tuple[int, int], _Tally] = field(default_factory=dict)
     numerals: dict[int, int] = field(default_factory=dict)
 
@@ -55,7 +63,10 @@ class PersonalColumns:
         ends = np.append(cuts[1:] - 1, len(raw))
         filled = ends > cuts
         kept.values += int(filled.sum())
+        kept.first += (first + np.flatnonzero(filled)[: max(FIRST - len(kept.first), 0)]).tolist()
         _count_numerals(kept, raw, cuts, ends)
+        if self._with_names and names_a_person(column):
+            kept.named += len(np.unique(np.searchsorted(cuts, known(Text.of(raw)) - PAD, "right")))
         whole = (found.starts == cuts[rows]) & (found.ends == ends[rows])
         keys = found.kinds * 3 + found.sure
         for key in np.unique(keys).tolist():
@@ -98,8 +109,11 @@ class PersonalColumns:
         kept = self._columns.get(column)
         if kept is None or not self._with_names or not names_a_person(column):
             return False
-        known = sum(tally.rows for (kind, _), tally in kept.tallies.items() if kind == INDEX[NAME.name])
-        return known > 0 and known >= _NAMES_SHARE * kept.values
+        whole = sum(tally.rows for (kind, _), tally in kept.tallies.items() if kind == INDEX[NAME.name])
+        if whole > 0 and whole >= _NAMES_SHARE * kept.values:
+            return True
+        enough = _NAMES_SHARE if names_nothing_else(column) else _WORDS_SHARE
+        return kept.named >= max(LEAST, enough * kept.values)
 
     def _judged(self, name: str, column: _Column) -> list[Sightings]:
         """Join the tallies of a kind: sure ones, and possible ones where the column says so."""
@@ -115,7 +129,8 @@ class PersonalColumns:
             one.first = sorted({*one.first, *tally.first})[:FIRST]
             one.certain |= KINDS[shown].chance <= 0.1
         if self.holds_names(name):
-            joint.setdefault(INDEX[NAME.name], _Tally()).rows = column.values
+            one = joint.setdefault(INDEX[NAME.name], _Tally())
+            one.rows, one.first = column.values, column.first
         rows = [
             Sightings(KINDS[kind].name, Rows(count=tally.rows, first=tuple(tally.first)), tally.certain)
             for kind, tally in joint.items()

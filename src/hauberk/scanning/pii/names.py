@@ -26,6 +26,13 @@ _TITLE = re.compile(r"(?:^|[\s(\"'>,;:])(?:" + "|".join(sorted(_TITLES)) + r")\.
 _NAMED_COLUMN = re.compile(
     r"(^|[ _-])(full|first|last|given|family|sur|fore|middle|maiden|patient|customer|client|person|employee|contact|"
     r"holder|owner|author|student|nick)?[ _-]?name$|surname|nachname|vorname|^nom$|pr[ée]nom|nombre|apellido|cognome|^nome$"
+    r"|^(first|last|given|family)$"
+)
+
+
+_A_PERSONS_OWN = re.compile(
+    r"(^|[ _-])(full|first|last|given|family|sur|fore|middle|maiden)[ _-]?name$|nachname|vorname|pr[ée]nom|apellido|cognome"
+    r"|^(first|last|given|family)$"
 )
 
 
@@ -56,9 +63,23 @@ def find(text: Text) -> Spans:
     return Spans(NAME.name, places[first], stops[first], sure[first])
 
 
+def known(text: Text) -> Ints:
+    """Return where words begin that are known given or family names, however they are written."""
+    starts, ends = _words(text)
+    if not len(starts):
+        return starts
+    keys = _keys(text, starts, ends)
+    return starts[np.isin(keys, _lexicon("given_names")) | np.isin(keys, _lexicon("family_names"))]
+
+
 def names_a_person(column: str) -> bool:
     """Say whether a column's name promises people's names."""
     return _NAMED_COLUMN.search(column.lower()) is not None
+
+
+def names_nothing_else(column: str) -> bool:
+    """Say whether a column is called what only people have: a first name, a surname; products have names too."""
+    return _A_PERSONS_OWN.search(column.lower()) is not None
 
 
 def _words(text: Text) -> tuple[Ints, Ints]:
