@@ -262,3 +262,9 @@ def test_check_audits_the_projects_data_and_may_be_told_not_to(folder):
     assert "data" in {timing.name for timing in report.timings}
     (folder / "hauberk.toml").write_text(project.replace("[policy]", "audit = false\n[policy]"))
     assert "data.duplicate_rows" not in rules(hauberk.check(folder))
+
+
+def test_the_command_that_repeats_an_audit_says_how_it_was_asked(tmp_path):
+    (tmp_path / "a b.csv").write_text("x,y\n" + "".join(f"{row},{row % 2}\n" for row in range(40)))
+    report = audit("a b.csv", folder=tmp_path, manner=Manner(label="y", sample=0))
+    assert report.command == "hauberk data audit 'a b.csv' --label y --sample 0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,7 +69,7 @@ def audit(
     section = _asked(section_for(project, os.fspath(source), root), manner)
     # What the policy asks of measurements of the model is not asked of the data alone.
     project = msgspec.structs.replace(project, policy=msgspec.structs.replace(project.policy, require=()))
-    frame = Frame.open(project, root, f"hauberk data audit {section.source}", clock=clock)
+    frame = Frame.open(project, root, _command(section.source, manner), clock=clock)
     stamp = Stamp(clock=clock, seed=manner.seed)
     evidence: list[Evidence] = []
     interrupted = False
@@ -99,6 +100,15 @@ def section_for(project: Project, source: str, root: Path) -> DataSection:
 def _asked(section: DataSection, manner: Manner) -> DataSection:
     asked = {key: getattr(manner, key) for key in ("label", "earlier", "train") if getattr(manner, key)}
     return msgspec.structs.replace(section, **asked)
+
+
+def _command(source: str, manner: Manner) -> str:
+    """Word the command that repeats an audit."""
+    asked = (("--label", manner.label), ("--train", manner.train), ("--earlier", manner.earlier))
+    given = [word for flag, value in asked if value for word in (flag, value)]
+    if manner.sample is not None:
+        given += ["--sample", str(manner.sample)]
+    return shlex.join(["hauberk", "data", "audit", source, *given])
 
 
 def entries(
