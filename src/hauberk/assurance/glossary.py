@@ -89,6 +89,21 @@ MEASURES: tuple[Entry, ...] = (
         "Partitioned training",
         "The same model trained on separate shares of the rows, each of which votes: what the proof is of.",
     ),
+    (
+        "neighbour_rows_",
+        "Rows that turn a vote",
+        "Training rows that must be taken out, put in or relabelled before nearest neighbours decide otherwise; exact.",
+    ),
+    (
+        "rows_to_turn",
+        "Rows to turn",
+        "Training rows without which a linear classifier on the model's features decides otherwise; an upper bound.",
+    ),
+    (
+        "removal_turns_retrained",
+        "Turned by training anew",
+        "Share of those decisions that the model itself gives up when it is trained without these rows.",
+    ),
     ("poison_caught", "Poison caught", "Share of the planted rows that the detectors name."),
     ("poison_precision", "Precision", "Share of the rows named that were planted."),
     (

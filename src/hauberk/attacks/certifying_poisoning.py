@@ -146,12 +146,12 @@ def _attacked(bench: _Bench, attack: Poisoning, units: int, to: Recorder) -> Gen
     if isinstance(attack, Triggering) and len(others.y):
         inputs["triggered"] = attack.trigger(others.x, bounds)
     votes = bench.cut.votes(Samples(found.x, found.y), inputs, bench.progress)
-    after = elected(votes["test"], bench.classes)
-    moved = int(((after != bench.elected) & (bench.held >= units)).sum())
+    after, sure = elected(votes["test"], bench.classes), bench.held >= units
+    moved = int(((after != bench.elected) & sure).sum())
     kept = Indicator(
         name="no decision proven to stay has moved",
         passed=moved == 0,
-        detail=f"{moved} of {int((bench.held >= units).sum())} proven decisions moved under {name}; "
+        detail=f"{moved} of {int(sure.sum())} proven decisions moved under {name}; "
         f"{int((after != bench.elected).sum())} of {len(after)} in all",
     )
     note = f"the same vote trained with {len(found.rows)} rows poisoned by {name}"

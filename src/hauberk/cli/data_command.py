@@ -21,6 +21,7 @@ def command() -> None:
     hauberk data drift january.csv february.csv
     hauberk data mask people.csv -o masked.csv
     hauberk data suspects                             training rows that look planted
+    hauberk data influence                            training rows that hold decisions
     """
 
 
@@ -191,6 +192,57 @@ def suspects_command(
     with progress(quiet=quiet) as bars:
         found = suspects(
             folder, detectors=detectors, model=model, rows=Path(rows) if rows else None, seed=seed, progress=bars
+        )
+    show(found.report, form, output, quiet=quiet)
+    return int(found.report.verdict().exit_status)
+
+
+@command.command("influence")
+@click.argument("folder", type=click.Path(file_okay=False), default=".")
+@click.option("--inputs", type=click.IntRange(min=1), default=50, show_default=True, help="Test rows looked at.")
+@click.option(
+    "--checked",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="Of them, trained anew without the rows.",
+)
+@click.option("--neighbours", type=click.IntRange(min=1), default=5, show_default=True, help="Rows that vote.")
+@click.option("--rows", type=click.Path(dir_okay=False), help="Write inputs and their rows there, as JSON Lines.")
+@click.option("--seed", type=int, help="Of everything random.")
+@reporting
+def influence_command(
+    folder: str,
+    inputs: int,
+    checked: int,
+    neighbours: int,
+    rows: str | None,
+    seed: int | None,
+    form: str,
+    output: str | None,
+    quiet: bool,
+) -> int:
+    """Count the training rows that turn decisions: how many, which ones, and whether training without them does it.
+
+    Exactly for a vote of nearest neighbours; for a linear head on the model's features by influence, then checked by
+    training the model anew. The fewer rows hold a decision, the cheaper it is to poison.
+
+    Exit status: 0 measured, 3 something could not be measured.
+    """
+    from pathlib import Path
+
+    from hauberk.api.influence import influence
+    from hauberk.cli.progress import progress
+
+    with progress(quiet=quiet) as bars:
+        found = influence(
+            folder,
+            inputs=inputs,
+            checked=checked,
+            neighbours=neighbours,
+            rows=Path(rows) if rows else None,
+            seed=seed,
+            progress=bars,
         )
     show(found.report, form, output, quiet=quiet)
     return int(found.report.verdict().exit_status)
