@@ -40,6 +40,7 @@ from hauberk.targets.scikit import Scikit
 
 RESULT = Path(__file__).resolve().parents[1] / "results" / "data_partitions.json"
 THREAT = Threat(name="patch", family="poisoning", poison_rate=0.005, target_class=0)
+POINTS = (1, 2, 4, 8, 16, 32)
 CUTS = ((25, 1), (25, 4), (50, 1), (50, 4), (100, 1))
 
 
@@ -86,7 +87,7 @@ def single(target: Target, data: Dataset, stamp: Stamp) -> dict[str, object]:
     rows = [
         row for row in examine_poisoning(target, data, BadNets(), THREAT, stamp=stamp) if isinstance(row, Measurement)
     ]
-    return {row.name: share(row) for row in rows if row.role == "headline"}
+    return {"data": data.spec.name, **{row.name: share(row) for row in rows if row.role == "headline"}}
 
 
 def cut(target: Target, data: Dataset, parts: int, degree: int, stamp: Stamp) -> dict[str, object]:
@@ -96,25 +97,35 @@ def cut(target: Target, data: Dataset, parts: int, degree: int, stamp: Stamp) ->
         for row in examine_partitions(target, data, (BadNets(),), THREAT, parts=parts, degree=degree, stamp=stamp)
         if isinstance(row, Measurement)
     ]
-    curve = {f"{row.at:g}": share(row) for row in rows if row.role == "curve" and row.at is not None}
+    curve = {row.at: share(row) for row in rows if row.role == "curve"}
+    # Beyond the last point of a curve nothing is proven.
+    proven = {f"proven against {at} rows": curve.get(float(at), interval(0, len(data.test.y))) for at in POINTS}
     found = {row.name: share(row) for row in rows if row.role != "curve" and row.name != "poison_proven_accuracy"}
-    moved = [mark.detail for row in rows for mark in row.indicators]
-    return {"partitions": parts, "spread": degree, **found, "proven by rows": curve, "self-check": moved}
+    moved = "; ".join(mark.detail for row in rows for mark in row.indicators)
+    return {
+        "data": data.spec.name,
+        "partitions": parts,
+        "spread": degree,
+        **found,
+        **proven,
+        "self-check": moved or "nothing was proven against the threat's rows",
+    }
 
 
 def main() -> None:
     """Measure and write."""
     torch.set_num_threads(1)
     stamp = Stamp(clock=lambda: dt.datetime(2026, 1, 1, tzinfo=dt.UTC), seed=0)
-    tables = []
+    alone, rows = [], []
     for target, data in subjects():
-        table: dict[str, object] = {"data": data.spec.name, "single model": single(target, data, stamp)}
-        table["cuts"] = [cut(target, data, parts, degree, stamp) for parts, degree in CUTS]
-        tables.append(table)
-        print(json.dumps(table), flush=True)
+        alone.append(single(target, data, stamp))
+        for parts, degree in CUTS:
+            rows.append(cut(target, data, parts, degree, stamp))
+            print(json.dumps(rows[-1]), flush=True)
     result = {
         "question": __doc__.split("\n")[0],
-        "tables": tables,
+        "rows": rows,
+        "single models": alone,
         "versions": {"hauberk": __version__, "torch": torch.__version__, "python": platform.python_version()},
         "machine": {"processor": platform.machine(), "capability": torch.backends.cpu.get_cpu_capability()},
     }

@@ -25,6 +25,7 @@ MOST = 500
 """Rows a path takes out at most."""
 STRETCH = (1.0, 1.5, 2.0, 4.0)
 """How many times the rows the head needs are taken out of the target's own training, until its decision turns."""
+_HALVINGS = 3
 _CHOICE, _TRAINING, _RANDOM, _DRAWS = 31, 32, 33, 34
 
 
@@ -222,11 +223,28 @@ def _checked(found: list[Turned], chance: list[bool], left: int, total: int, to:
 
 
 def _until(target: Target, train: Samples, test: Samples, row: Turned, seed: int) -> int | None:
-    """Return the first number of rows whose absence turns the retrained target; None where none tried does."""
+    """Return a number of rows whose absence turns the retrained target; None where none tried does.
+
+    The first of STRETCH that does, then smaller by halving the gap to the last that did not.
+    """
+
+    def turns(size: int) -> bool:
+        gone = torch.tensor(row.rows[:size])
+        return _answer(target, train, test, row.input, gone, seed) != row.decided
+
+    held = 0
     for size in dict.fromkeys(min(round(row.needed * times), len(row.rows)) for times in STRETCH):
-        if _answer(target, train, test, row.input, torch.tensor(row.rows[:size]), seed) != row.decided:
-            return size
-    return None
+        if turns(size):
+            break
+        held = size
+    else:
+        return None
+    for _ in range(_HALVINGS if held else 0):
+        if size - held < 2:
+            break
+        middle = (held + size) // 2
+        held, size = (held, middle) if turns(middle) else (middle, size)
+    return size
 
 
 def _answer(target: Target, train: Samples, test: Samples, row: int, gone: Tensor, seed: int) -> int:
