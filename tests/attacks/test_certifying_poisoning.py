@@ -69,10 +69,12 @@ def test_the_curve_falls_from_the_vote_to_nothing(entries):
 
 
 def test_more_rows_than_any_vote_withstands_are_named(linear, digits, stamp):
-    entries = list(examine_partitions(linear, digits, (), threat(0.05), parts=5, stamp=stamp))
+    entries = list(examine_partitions(linear, digits, (LabelFlip(),), threat(0.05), parts=5, stamp=stamp))
     (proof,) = (row for row in figures(entries) if row.name == "poison_proven_accuracy")
     assert proof.value == 0
     assert "at most 2" in proof.note
+    (after,) = (row for row in figures(entries) if row.name == "partitioned_accuracy_poisoned")
+    assert not after.indicators  # a check of nothing would pass whatever happened
 
 
 def test_an_attack_that_needs_a_model_is_said_to_be_left_out(entries):

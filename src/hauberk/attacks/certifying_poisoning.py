@@ -155,8 +155,9 @@ def _attacked(bench: _Bench, attack: Poisoning, units: int, to: Recorder) -> Gen
         f"{int((after != bench.elected).sum())} of {len(after)} in all",
     )
     note = f"the same vote trained with {len(found.rows)} rows poisoned by {name}"
-    yield to.where("higher").share(
-        "partitioned_accuracy_poisoned", after == bench.test.y, indicators=(kept,), note=note
-    )
+    # Where nothing is proven the check would pass whatever happened.
+    checks = (kept,) if bool(sure.any()) else ()
+    right = after == bench.test.y
+    yield to.where("higher").share("partitioned_accuracy_poisoned", right, indicators=checks, note=note)
     if "triggered" in votes:
         yield to.share("partitioned_backdoor_success", elected(votes["triggered"], bench.classes) == goal, note=note)
