@@ -6,34 +6,21 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
-import msgspec
-import torch
-
-from hauberk.api.subject import open_subject
+from hauberk.api.executing_place import Place
+from hauberk.api.executing_references import prepared as references
 from hauberk.api.threats_plan import plan_of, threat_of
-from hauberk.attacks.chunks import Outcome
 from hauberk.attacks.engine import outcome_of
 from hauberk.core.encoding import canonical, decode
-from hauberk.core.errors import HauberkError, MeasurementError
+from hauberk.core.errors import HauberkError
 from hauberk.core.executing import Done, Fault, Job, Order
 from hauberk.core.project import Project
 from hauberk.core.version import __version__
 
 
-class EvasionRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """All that a chunk's outcome depends on.
+class EvasionRecipe(Place, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All that a chunk's outcome depends on. project: with one threat."""
 
-    project: with one threat, and without its store. folder: of the project, absolute. model, data: digests of what the
-    caller opened; a worker that finds other files refuses.
-    """
-
-    version: str
-    project: Project
-    folder: str
     exhibits: int
-    threads: int
-    model: str
-    data: str
 
 
 def evasion_job(project: Project, folder: Path, threat: str, exhibits: int, model: str, data: str) -> Job:
@@ -63,7 +50,7 @@ def carry_out(order: bytes) -> bytes:
     """Do what an Order in canonical JSON asks; return a Done in canonical JSON, whatever happens."""
     wanted = decode(order, Order)
     try:
-        state = canonical(_prepared(wanted.job)(wanted.part)).decode()
+        state = _prepared(wanted.job)(wanted.part).decode()
         return canonical(Done(wanted.part, state))
     except HauberkError as error:
         return canonical(Done(wanted.part, fault=Fault.of(error)))
@@ -73,24 +60,16 @@ def carry_out(order: bytes) -> bytes:
 
 
 @lru_cache(maxsize=2)
-def _prepared(job: Job) -> Callable[[int], Outcome]:
+def _prepared(job: Job) -> Callable[[int], bytes]:
     """Open what a job is about; kept, for its next part comes to the same worker."""
-    recipe = decode(job.recipe, EvasionRecipe)
-    if recipe.version != __version__:
-        raise MeasurementError(
-            f"a worker has hauberk {__version__}, the run {recipe.version}", fix="install one version on every node"
-        )
-    torch.set_num_threads(recipe.threads)
-    folder = Path(recipe.folder)
-    if not folder.is_dir():
-        raise MeasurementError(
-            f"a worker finds no folder {folder.name}", where=str(folder), fix="share it with every node, at this path"
-        )
-    subject = open_subject(recipe.project, folder)
-    seen = (subject.target.spec.digest, subject.dataset.spec.digest)
-    if seen != (recipe.model, recipe.data):
-        raise MeasurementError("a worker finds another model or other data", where=str(folder), fix="share one folder")
+    return references(job.recipe) if job.task == "references" else _evasion(job.recipe)
+
+
+def _evasion(text: bytes) -> Callable[[int], bytes]:
+    recipe = decode(text, EvasionRecipe)
+    subject = recipe.subject()
     ((name, section),) = recipe.project.threats.items()
     threat = threat_of(name, section, subject.dataset)
     plan = plan_of(recipe.project.run, recipe.project.policy, threat, section, recipe.exhibits)
-    return outcome_of(subject.target, subject.dataset, threat, plan, recipe.project.run.seed)
+    attacked = outcome_of(subject.target, subject.dataset, threat, plan, recipe.project.run.seed)
+    return lambda part: canonical(attacked(part))

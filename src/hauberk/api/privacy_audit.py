@@ -11,6 +11,8 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 
 from hauberk.api.assembling import Frame, assemble
+from hauberk.api.executing import asked, executor_for, threads_of
+from hauberk.api.executing_references import schools_for
 from hauberk.api.privacy_arrays import Canaries, Recording, Texts, read_arrays
 from hauberk.api.privacy_references import lender_for
 from hauberk.api.subject import open_subject, threads_for
@@ -76,6 +78,9 @@ def audit(
     records: Path | None = None,
     most_auc: float | None = None,
     seed: int | None = None,
+    executor: str | None = None,
+    workers: int | None = None,
+    address: str | None = None,
     progress: Progress = _SILENT,
     clock: Clock = utc_now,
 ) -> Report:
@@ -83,6 +88,7 @@ def audit(
 
     attacks: instead of the default ones. references: reference models to train, instead of [privacy]; seconds: begin
     no new one after so long. records: write every record's score and risk there as CSV, by index. most_auc: fail above.
+    executor, workers, address: where reference models are trained, instead of what [run] says.
     Raises UsageError for what the caller can mend; what cannot be measured is a Skipped in the report.
 
     Example:
@@ -94,10 +100,12 @@ def audit(
         (Project(name=path.stem), None) if arrays else (read(path), path if path.is_dir() else path.parent)
     )
     project = _changed(project, references, seconds, most_auc, seed)
+    project = asked(project, executor=executor, workers=workers, address=address)
     number, stamp = project.run.seed, Stamp(clock=clock, seed=project.run.seed)
     frame = Frame.open(project, folder or path, f"hauberk privacy audit {path.as_posix()}", clock=clock)
     made = dict(settings or {})
     if arrays:
+        _here(executor)
         found = read_arrays(path)
         if not isinstance(found, Recording):
             entries = list(_scored(found, attacks, made, stamp, number))
@@ -108,14 +116,25 @@ def audit(
     else:
         assert folder is not None
         subject = open_subject(project, folder)
-        lender = lender_for(project, folder, subject.target, number)
-        case = _Case(subject.target, subject.dataset, None, lender, lambda _, row: row, project.privacy.records)
         stamp = msgspec.structs.replace(stamp, digests=subject.digests)
-        with threads_for(subject, project.run.threads):
+        with executor_for(project.run) as places, threads_for(subject, threads_of(project.run)):
+            schools = schools_for(places, project, folder, subject)
+            lender = lender_for(project, folder, subject.target, number, schools)
+            case = _Case(subject.target, subject.dataset, None, lender, lambda _, row: row, project.privacy.records)
             evidence, best = _examined(case, attacks, made, stamp, number, progress)
     if records is not None and best is not None:
         _write(records, best, case.rows)
     return assemble(frame, evidence, clock=clock, target=case.target.spec, dataset=case.data.spec)
+
+
+def _here(executor: str | None) -> None:
+    """Refuse to go elsewhere with recorded answers."""
+    if executor not in (None, "serial"):
+        raise UsageError(
+            "of recorded answers nothing is trained",
+            where=f"--executor {executor}",
+            fix="name a project, or leave the executor out",
+        )
 
 
 def _changed(
@@ -126,11 +145,11 @@ def _changed(
         section = msgspec.structs.replace(section, references=references)
     if seconds is not None:
         section = msgspec.structs.replace(section, seconds=seconds, references=section.references or 64)
-    asked = () if most_auc is None else (Requirement(measurement="membership_auc", max=most_auc),)
+    bounds = () if most_auc is None else (Requirement(measurement="membership_auc", max=most_auc),)
     kept = tuple(
         need for need in project.policy.require if need.measurement.startswith("membership_") and not need.threat
     )
-    policy = Policy(fail_on="never", require=(*asked, *kept), incomplete=project.policy.incomplete)
+    policy = Policy(fail_on="never", require=(*bounds, *kept), incomplete=project.policy.incomplete)
     run = project.run if seed is None else msgspec.structs.replace(project.run, seed=seed)
     return msgspec.structs.replace(project, privacy=section, policy=policy, run=run)
 

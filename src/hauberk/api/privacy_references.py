@@ -14,13 +14,16 @@ import numpy as np
 import torch
 
 from hauberk.attacks.shadow_training import Recipe
-from hauberk.attacks.shadows import Lender, ShadowPlan, Trainer
+from hauberk.attacks.shadows import Lender, Schools, ShadowPlan, Trainer
 from hauberk.core.errors import ProjectError, TargetError
 from hauberk.core.plugins import load
 from hauberk.core.project import ModelSection, PrivacySection, Project
 from hauberk.core.protocols import Target
 from hauberk.core.sources import choose_for, imports_from, named
 from hauberk.targets.hints import Hints
+
+TOGETHER = 4
+"""Reference models trained side by side where an executor is named: several parts even of a small plan."""
 
 
 class _Opener(Protocol):
@@ -60,10 +63,13 @@ class FolderShelf:
             part.unlink(missing_ok=True)
 
 
-def lender_for(project: Project, folder: Path | None, target: Target, seed: int) -> Lender | None:
+def lender_for(
+    project: Project, folder: Path | None, target: Target, seed: int, schools: Schools | None = None
+) -> Lender | None:
     """Make the lender of a project's reference models; None where [privacy] references is 0.
 
-    folder: of the project; None keeps nothing. Raises ProjectError for a trainer that is not there.
+    folder: of the project; None keeps nothing. schools: train them elsewhere.
+    Raises ProjectError for a trainer that is not there.
     """
     section = project.privacy
     if not section.references:
@@ -79,14 +85,15 @@ def lender_for(project: Project, folder: Path | None, target: Target, seed: int)
         seconds=section.seconds,
         recipe=Recipe(section.epochs, section.batch, section.rate, section.weight_decay),
         seed=seed,
+        together=TOGETHER if project.run.executor else 0,
     )
     shelf = FolderShelf(folder / section.keep) if folder is not None and section.keep else None
     if not section.trainer:
-        return Lender(plan, shelf)
+        return Lender(plan, shelf, schools=schools)
     train = named(section.trainer, folder or Path(), "privacy.trainer")
     if not callable(train):
         raise ProjectError(f"{section.trainer} cannot be called", where="privacy.trainer", fix="name a function")
-    return Lender(plan, shelf, _trainer(train, section, project, folder or Path(), target), _text(train))
+    return Lender(plan, shelf, _trainer(train, section, project, folder or Path(), target), _text(train), schools)
 
 
 def _trainer(
@@ -116,10 +123,14 @@ def _trainer(
     return trained
 
 
-def _text(function: object) -> str:
-    """Return the source of the module a function stands in: what it calls there counts too."""
-    module = inspect.getmodule(function)
+def _text(function: Callable[..., object]) -> str:
+    """Return the source of the file a function stands in: what it calls there counts too."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
     try:
-        return inspect.getsource(module) if module is not None else repr(function)
-    except OSError:
-        return repr(function)
+        return (
+            Path(code.co_filename).read_text(encoding="utf-8")
+            if code is not None
+            else inspect.getsource(type(function))
+        )
+    except (OSError, TypeError, UnicodeDecodeError):
+        return f"{type(function).__qualname__} {getattr(function, '__qualname__', '')}"

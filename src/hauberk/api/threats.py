@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias, TypedDict, cast
 
 from hauberk.api.executing import chunk_of
+from hauberk.api.executing_references import schools_for
 from hauberk.api.executing_work import evasion_job
 from hauberk.api.privacy_references import lender_for
 from hauberk.api.running import States, Work, key_of
@@ -116,7 +117,8 @@ def _remedies(run: Setting, attack: Poisoning, threat: Threat, section: ThreatSe
 
 def _privacy(run: Setting, threat: Threat, section: ThreatSection, _: str, __: States) -> Iterable[Entry]:
     private = run.project.privacy
-    lender = lender_for(run.project, run.folder, run.subject.target, run.seed)
+    schools = schools_for(run.executor, run.project, run.folder, run.subject)
+    lender = lender_for(run.project, run.folder, run.subject.target, run.seed, schools)
     for name in section.attacks or (("privacy.rmia",) if private.references else DEFAULTS["privacy"]):
         attack = build("attacks", name, section.settings.get(name))
         if not isinstance(attack, MembershipAttack | ReferenceAttack):

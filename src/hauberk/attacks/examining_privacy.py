@@ -203,8 +203,13 @@ class _Examination:
         return References(tuple(as_known(model, self.to.threat) for model in models), member[:, rows], known.x, known.y)
 
     def _lent(self, lender: Lender) -> Shadows:
-        pool = Samples(torch.cat((self.train.x, self.test.x)), torch.cat((self.train.y, self.test.y)))
-        return lender.lend(self.whole, pool, self.train, self.progress)
+        return lender.lend(self.whole, *pool_of(self.data), self.progress)
+
+
+def pool_of(data: Dataset) -> tuple[Samples, Samples]:
+    """Return the records that reference models are trained on halves of, and those the target was trained on."""
+    train, test = samples(data.train), samples(data.test)
+    return Samples(torch.cat((train.x, test.x)), torch.cat((train.y, test.y))), train
 
 
 def _uses(attack: Attack) -> str:

@@ -39,12 +39,12 @@ def executing(function: F) -> F:
         "--address", metavar="HOST:PORT", help="A running Ray cluster; without it one is begun here for the run."
     )(function)
     function = click.option(
-        "--workers", type=click.IntRange(min=1), help="Parts attacked at once (default: one for each core)."
+        "--workers", type=click.IntRange(min=1), help="Parts worked on at once (default: one for each core)."
     )(function)
     return click.option(
         "--executor",
         type=click.Choice(["serial", "processes", "ray"]),
-        help="Where samples are attacked; all give the same numbers.",
+        help="Where samples are attacked and reference models trained; all give the same numbers.",
     )(function)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hauberk.cli.options import pairs, reporting, show
+from hauberk.cli.options import executing, pairs, reporting, show
 
 
 @click.command("audit")
@@ -18,6 +18,7 @@ from hauberk.cli.options import pairs, reporting, show
 @click.option("--records", type=click.Path(dir_okay=False), help="Write every record's score and risk there, as CSV.")
 @click.option("--max-auc", type=click.FloatRange(0, 1), help="Exit with 1 where an attack's area is above.")
 @click.option("--seed", type=int, default=None, help="Seed of everything random.")
+@executing
 @reporting
 def command(
     source: str,
@@ -28,6 +29,9 @@ def command(
     records: str | None,
     max_auc: float | None,
     seed: int | None,
+    executor: str | None,
+    workers: int | None,
+    address: str | None,
     form: str,
     output: str | None,
     quiet: bool,
@@ -42,6 +46,7 @@ def command(
     \b
     hauberk privacy audit --references 8 --records risks.csv
     hauberk privacy audit answers.npz --max-auc 0.6
+    hauberk privacy audit --references 64 --executor ray
 
     Exit status: 0 met (or nothing asked), 1 not met, 2 usage, 3 could not be measured.
     """
@@ -60,6 +65,9 @@ def command(
             records=Path(records) if records else None,
             most_auc=max_auc,
             seed=seed,
+            executor=executor,
+            workers=workers,
+            address=address,
             progress=bars,
         )
     show(report, form, output, quiet=quiet)

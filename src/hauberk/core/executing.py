@@ -37,7 +37,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A piece of work that falls into parts. task: what is done. recipe: canonical JSON of all that it depends on."""
 
-    task: Literal["evasion"]
+    task: Literal["evasion", "references"]
     recipe: bytes
 
 
