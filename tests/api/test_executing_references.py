@@ -132,6 +132,7 @@ def test_a_worker_killed_while_it_trains_changes_nothing(folder):
 
 
 @needs_ray
+@pytest.mark.slow
 def test_a_cluster_trains_them_though_a_worker_is_killed(folder):
     rewritten(folder, "model:build", "model:fragile")
     serial = alone(folder)
