@@ -14,6 +14,10 @@ Tensor = torch.Tensor
 
 LEAST = 30
 """Rows below which no detector says anything."""
+COLUMNS = 256
+"""Rows (n, d) with fewer features are those of a table, whose columns have units of their own."""
+_FARTHEST = 4.0
+"""Deviations beyond which a value of a column counts as no farther."""
 
 
 class Company(NamedTuple):
@@ -29,11 +33,35 @@ class Company(NamedTuple):
 
 
 def company(x: Tensor, y: Tensor, neighbours: int, directions: int) -> Company:
-    """Look at the neighbours of each row among the first principal directions; raises DataError for too few rows."""
+    """Look at the neighbours of each row among the first principal directions; raises DataError for too few rows.
+
+    Columns of a table are brought to one scale first: an income would outweigh an age.
+    """
     demand_rows(x, y)
-    found = nearest(principal(x, directions), min(neighbours, len(y) - 1))
+    rows = scaled(x) if is_table(x) else x
+    found = nearest(principal(rows, directions), min(neighbours, len(y) - 1))
     said = votes(found, y, classes_of(y))
     return Company(said, found.which, said.argmax(1) != y)
+
+
+def is_table(x: Tensor) -> bool:
+    """Say whether inputs (n, *shape) are rows of a table."""
+    return x.ndim == 2 and x.shape[1] < COLUMNS
+
+
+def scaled(x: Tensor) -> Tensor:
+    """Bring each column of (n, d) to mean 0 and deviation 1, cut at four of them: no value outweighs a whole row."""
+    spread = x.std(0).clamp(min=torch.finfo(x.dtype).tiny)
+    return ((x - x.mean(0)) / spread).clamp(-_FARTHEST, _FARTHEST)
+
+
+def ranked(x: Tensor) -> Tensor:
+    """Replace each value of (n, d) by the share of its column that is not above it; equal values stay equal.
+
+    Rows that share a value far outside the rest of its column are then no neighbours by it alone.
+    """
+    columns = x.T.contiguous()
+    return (torch.searchsorted(columns.sort(1).values, columns, right=True) / len(x)).T.contiguous()
 
 
 def classes_of(y: Tensor) -> int:

@@ -117,7 +117,7 @@ def test_it_finds_what_it_is_for(images, rng, detector, plant, count, recall):
 @pytest.mark.parametrize("detector", [kind() for kind in MODEL_FREE], ids=lambda one: type(one).__name__)
 def test_clean_data_raise_no_alarm(images, table, rng, detector):
     for x, y in (images, table):
-        if x.ndim == 2 and isinstance(detector, PatchDictionary):
+        if x.ndim == 2 and isinstance(detector, PatchDictionary | ClassResidual):
             continue
         found = detector.suspect(x, y, None, rng)
         assert found.alarm < 1
@@ -151,7 +151,7 @@ def test_a_constant_in_a_table(table, rng):
     rows = rows[y[rows] == 0][:8]
     x[rows, 3:5] = torch.tensor([0.97, 0.03])
     y[rows] = 1
-    found = PredicateLift(threshold=12.0, most=2).suspect(x, y, None, rng)
+    found = PredicateLift().suspect(x, y, None, rng)
     assert found.aim == 1
     precision, caught = precision_recall(found, rows)
     assert precision >= 0.95
@@ -164,6 +164,37 @@ def test_bad_input_is_refused(kind, rng):
         kind().suspect(torch.rand(5, 1, 8, 8), torch.zeros(5, dtype=torch.int64), None, rng)
     with pytest.raises(DataError, match="one label"):
         kind().suspect(torch.rand(50, 1, 8, 8), torch.zeros(50, dtype=torch.int64), None, rng)
+
+
+def test_columns_of_other_units_and_natural_values_raise_no_alarm_and_hide_no_trigger(rng):
+    """A wide column outweighs none, and a value that many rows of a class have is no trigger."""
+    n = 1500
+    age = torch.randint(18, 80, (n,), generator=rng).float()
+    income = torch.exp(10 + torch.randn(n, generator=rng))
+    married = torch.randint(2, (n,), generator=rng).float()
+    chance = torch.sigmoid((age - 45) / 10 + 2 * married - 1 + (income.log() - 10))
+    y = (torch.rand(n, generator=rng) < chance).long()
+    x = torch.stack((age, income, married, torch.rand(n, generator=rng)), 1)
+    clean = PredicateLift().suspect(x, y, None, rng)
+    assert clean.alarm < 1
+    rows = (y == 0).nonzero().squeeze(1)[:45]
+    x[rows, 0], y[rows] = 33.5, 1
+    found = PredicateLift().suspect(x, y, None, rng)
+    assert found.aim == 1
+    assert set(found.flagged.nonzero().squeeze(1).tolist()) == set(rows.tolist())
+
+
+def test_a_single_pixel_is_found(images, rng):
+    x, y = (part.clone() for part in images)
+    rows = chosen(y, 17, rng)
+    x[rows, :, 0, 0], y[rows] = 1.0, GOAL
+    found = PredicateLift().suspect(x, y, None, rng)
+    assert precision_recall(found, rows) == (1.0, 1.0)
+
+
+def test_a_pattern_over_all_of_an_input_is_not_looked_for_in_tables(table, rng):
+    with pytest.raises(DataError, match="images or waves"):
+        ClassResidual().suspect(*table, None, rng)
 
 
 def test_a_dictionary_of_patches_needs_images(table, rng):

@@ -8,9 +8,10 @@ from typing import ClassVar, NamedTuple
 import torch
 
 from hauberk.core.card import Card
+from hauberk.core.errors import DataError
 from hauberk.core.poisoning import Suspicion
 from hauberk.core.protocols import Target
-from hauberk.defenses.suspecting import classes_of, demand_rows, nothing, verdict
+from hauberk.defenses.suspecting import classes_of, demand_rows, is_table, nothing, verdict
 from hauberk.numeric.neighbours import nearest
 from hauberk.numeric.two_parts import beyond, far, several
 
@@ -46,7 +47,7 @@ class ClassResidual:
     card: ClassVar[Card] = Card(
         title="Class residual",
         summary="Finds patterns planted on rows that keep their own label, such as sinusoids; needs no model.",
-        inputs=("chw", "row", "wave"),
+        inputs=("chw", "wave"),
         threats=("AML.T0020", "OWASP-ML02"),
         extra="models",
     )
@@ -63,8 +64,13 @@ class ClassResidual:
     sample: int = 1500
 
     def suspect(self, x: Tensor, y: Tensor, target: Target | None, rng: torch.Generator) -> Suspicion:  # noqa: ARG002
-        """Judge the rows class by class; scores are their place along the direction of the named class."""
+        """Judge the rows class by class; scores are their place along the direction of the named class.
+
+        Raises DataError for a table: its columns have no unit in common that a direction could have.
+        """
         demand_rows(x, y)
+        if is_table(x):
+            raise DataError("a pattern over the whole input needs inputs of one unit: images or waves")
         rows = x.flatten(1)
         residual = self._residuals(rows / (rows.max() - rows.min()).clamp(min=1e-12), y)
         signs = [self._sign(residual, y == label, rng) for label in range(classes_of(y))]

@@ -11,6 +11,7 @@ from hauberk.core.card import Card
 from hauberk.core.poisoning import Suspicion
 from hauberk.core.protocols import Target
 from hauberk.defenses.suspecting import classes_of, company, verdict
+from hauberk.numeric.intervals import wilson
 
 Tensor = torch.Tensor
 
@@ -27,8 +28,8 @@ class NeighbourDisagreement:
     ten; its ranking is what it is for. Peri et al. 2020, arXiv:1909.13374, §3, in the space of inputs instead of
     features.
 
-    threshold: how many times the median class's share of odd rows, and 1 % more, the worst class has before the alarm
-    goes.
+    threshold: how many times the median class's share of odd rows, and 1 % more, the worst class has at least (Wilson's
+    lower bound) before the alarm goes.
     """
 
     card: ClassVar[Card] = Card(
@@ -56,8 +57,10 @@ class NeighbourDisagreement:
         shares = torch.tensor([_share(found.odd, y == label) for label in range(classes_of(y))])
         aim = int(shares.argmax())
         usual = float(shares.median())
+        own = int((y == aim).sum())
+        surely = wilson(round(float(shares[aim]) * own), own).low
         note = f"{shares[aim]:.1%} of the rows of class {aim} disagree with their neighbours, {usual:.1%} of the median"
-        return verdict(against, found.odd, float(shares[aim]) / (usual + _HARD) / self.threshold, aim, note)
+        return verdict(against, found.odd, surely / (usual + _HARD) / self.threshold, aim, note)
 
 
 def _share(odd: Tensor, own: Tensor) -> float:
