@@ -59,6 +59,15 @@ def test_what_skops_writes_is_not_loud(scan_bytes) -> None:
     assert scan_bytes("m.skops", sio.dumps(things)).loud == []
 
 
+def test_a_bunch_of_named_estimators_fits_its_node_and_another_class_does_not(scan_bytes) -> None:
+    def judged(kind: str) -> set[str]:
+        tree = node("DictNode", "sklearn.utils._bunch", kind, content={}, key_types=listed())
+        return scan_bytes("m.skops", skops(tree)).severities(NODE)
+
+    assert judged("Bunch") == set()
+    assert "high" in judged("Bunches")
+
+
 def test_cve_2025_54412_an_operator_node_that_makes_something_else(scan_bytes) -> None:
     attrs = node("TupleNode", "builtins", "tuple", content=[node("JsonNode", "builtins", "str", content='"x"')])
     result = scan_bytes("m.skops", skops(listed(node("OperatorFuncNode", "builtins", "eval", attrs=attrs))))

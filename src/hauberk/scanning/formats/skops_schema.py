@@ -13,7 +13,12 @@ from hauberk.scanning.artifact import Artifact, Blob, Call, Descend, Import, Pro
 from hauberk.scanning.watch import Watch
 
 _MAKES = {
-    "DictNode": ("builtins.dict", "collections.OrderedDict", "sklearn.utils._bunch._DictWithDeprecatedKeys"),
+    "DictNode": (
+        "builtins.dict",
+        "collections.OrderedDict",
+        "sklearn.utils._bunch.Bunch",
+        "sklearn.utils._bunch._DictWithDeprecatedKeys",
+    ),
     "_DictWithDeprecatedKeysNode": ("sklearn.",),
     "DefaultDictNode": ("collections.defaultdict",),
     "ListNode": ("builtins.list",),
