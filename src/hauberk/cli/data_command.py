@@ -21,6 +21,7 @@ def command() -> None:
     hauberk data drift january.csv february.csv
     hauberk data mask people.csv -o masked.csv
     hauberk data suspects                             training rows that look planted
+    hauberk data fresh data-v1 data-v2 --label y      rows added since a seal, against those sealed before
     hauberk data influence                            training rows that hold decisions
     """
 
@@ -246,6 +247,27 @@ def influence_command(
         )
     show(found.report, form, output, quiet=quiet)
     return int(found.report.verdict().exit_status)
+
+
+@command.command("fresh")
+@click.argument("old", type=click.Path())
+@click.argument("new", type=click.Path())
+@click.option("--label", metavar="COLUMN", required=True, help="The label column of the tables.")
+@click.option("--neighbours", type=click.IntRange(min=1), default=10, show_default=True, help="Trusted rows that vote.")
+@reporting
+def fresh_command(old: str, new: str, label: str, neighbours: int, form: str, output: str | None, quiet: bool) -> int:
+    """Weigh the rows of NEW that the seal OLD did not cover against those that both cover.
+
+    A new row stands out where it pulls a fit of the trusted rows far, or bears a label that its trusted neighbours
+    deny. Somebody who adds rows to poison a model shows in how many do. Signatures are not looked at: verify first.
+
+    Exit status: 0 the new rows are like the others, 1 they are not, 3 something could not be looked at.
+    """
+    from hauberk.api.fresh_rows import fresh
+
+    report = fresh(old, new, label=label, neighbours=neighbours)
+    show(report, form, output, quiet=quiet)
+    return int(report.verdict().exit_status)
 
 
 @command.command("mask")

@@ -52,7 +52,10 @@ def nearest(rows: Tensor, count: int) -> Neighbours:
 
 
 def votes(found: Neighbours, y: Tensor, classes: int) -> Tensor:
-    """Estimate the class of each row from its neighbours alone, the nearer the heavier: (n, classes), rows sum to 1."""
+    """Estimate the class of each row from its neighbours alone, the nearer the heavier: (n, classes), rows sum to 1.
+
+    y: labels of the rows the neighbours are among.
+    """
     weight = 1 / (found.distance.double() + _TINY)
-    tally = weight.new_zeros(len(y), classes).scatter_add_(1, y[found.which], weight)
+    tally = weight.new_zeros(len(weight), classes).scatter_add_(1, y[found.which], weight)
     return tally / tally.sum(1, keepdim=True)
