@@ -214,6 +214,9 @@ class _Judge:
         elif isinstance(target, nodes.Getattr) and target.attr in _ACTS:
             if self._chat or target.attr in _STARTS:
                 yield Reach("critical", f"calls .{target.attr}()", node.lineno)
+        elif isinstance(target, nodes.Getattr) and target.attr in ("format", "format_map"):
+            for text in self._fold(target.node):  # a field such as {0.__class__}, put together from parts
+                yield from self._word(text, node)
         elif isinstance(target, nodes.Getitem) and self._chat:
             named = next((name for name in self._fold(target.arg) if name in _ACTS), "")
             if named:

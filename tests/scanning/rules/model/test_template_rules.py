@@ -60,6 +60,8 @@ def test_templates_that_reach_into_python(scan_bytes, name: str) -> None:
 
 HIGH = {
     "format": "{{ '{0.__class__}'.format(messages) }}",
+    "format joined": "{{ ('{0.__cla' ~ 'ss__}').format(messages) }}",
+    "format kept": "{% set a = '{0.__cla' %}{% set b = 'ss__}' %}{{ (a ~ b).format_map(messages) }}",
     "file": "{% include '/etc/passwd' %}",
     "computed file": "{% include messages[0].content %}",
     "endless loop": "{% for i in range(999999999) %}x{% endfor %}",
