@@ -118,7 +118,6 @@ def _serve(pipe: Connection) -> None:
 
     while True:
         try:
-            order = pipe.recv_bytes()
-        except (EOFError, OSError):
+            pipe.send_bytes(carry_out(pipe.recv_bytes()))
+        except (EOFError, OSError):  # nobody is there to ask or to answer any more
             return
-        pipe.send_bytes(carry_out(order))
