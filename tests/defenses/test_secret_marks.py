@@ -17,10 +17,11 @@ SECRETS, MARKS, CLASSES = 1000, 50, 4
 def independent(*, biased: bool) -> Target:
     """A network that never saw a secret; a biased one answers one class whatever it is asked."""
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Flatten(), nn.Linear(36, CLASSES)).eval()
+    last = nn.Linear(36, CLASSES)
+    net = nn.Sequential(nn.Flatten(), last).eval()
     if biased:
         with torch.no_grad():
-            net[1].bias[2] = 100.0
+            last.bias[2] = 100.0
     return from_torch(net, bounds=(0.0, 1.0), shape=(1, 6, 6), classes=CLASSES)
 
 
