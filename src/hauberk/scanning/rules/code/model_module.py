@@ -20,13 +20,14 @@ _BASES = frozenset(
     FeatureExtractionMixin SequenceFeatureExtractor BaseImageProcessor ImageProcessingMixin GenerationMixin
     DiffusionPipeline ModelMixin ConfigMixin SchedulerMixin FlaxPreTrainedModel TFPreTrainedModel""".split()  # noqa: SIM905
 )
+_SERVED = (".mar", ".war")
 _HANDLER = "EndpointHandler"
 _GENERATE = "custom_generate/generate.py"
 """What transformers runs for a repository's own way to generate."""
 
 
 class ModelModule:
-    """Report programs, network and run-time code in the modules that `auto_map` and custom pipelines bring.
+    """Report programs, network and run-time code in the modules that `auto_map`, pipelines and archives bring.
 
     With `trust_remote_code=True` transformers imports these files, and everything at their top level runs; the rest
     runs when the model is made or used. A network of layers needs neither a shell nor a socket.
@@ -68,7 +69,12 @@ class ModelModule:
 
 
 def _is_models(artifact: Artifact) -> bool:
-    """Tell such a module by a base class of transformers or diffusers, else by its name and a class of its own."""
+    """Tell such a module by where it lies or a base class of transformers or diffusers, else by name and class.
+
+    Python in a TorchServe archive is a handler: the server imports it and makes its class before anybody asks.
+    """
+    if artifact.part and artifact.path.lower().endswith(_SERVED):
+        return True
     tree = artifact.source.tree if artifact.source else None
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)] if tree is not None else []
     bases = {_last(base) for node in classes for base in node.bases}
