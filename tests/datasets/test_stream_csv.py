@@ -108,6 +108,12 @@ def test_batches_are_bounded_and_numbered(tmp_path, monkeypatch):
     assert batches[3].frame["a"].to_list() == [str(i) for i in range(192, 200)]
 
 
+def test_lines_that_end_in_a_carriage_return_alone_are_lines(tmp_path):
+    frames, stream = read(tmp_path, "a.csv", b"a,b\r1,2\r3,4\r")
+    assert frames.rows() == [("1", "2"), ("3", "4")]
+    assert not stream.faults()
+
+
 def test_a_nul_and_a_quote_that_never_closes_end_in_no_exception(tmp_path):
     for data in (b"a,b\n1,\x00\n", b'a,b\n1,"never\n2,3\n', b"a,b\r1,2\r", bytes(range(256)) * 20):
         frames, stream = read(tmp_path, "a.csv", data)

@@ -127,6 +127,7 @@ class _Utf8(io.RawIOBase):
         self._held = head.removeprefix(codecs.BOM_UTF8) if not wide else head
         self._ready = b""
         self._over = False
+        self._lone: bool | None = None
 
     def readable(self) -> bool:
         return True
@@ -153,7 +154,11 @@ class _Utf8(io.RawIOBase):
             return False
         chunk = self._held + self._file.read(_BLOCK)
         self._held, self._over = b"", not chunk
-        self._ready += self._text(chunk, self._over)
+        text = self._text(chunk, self._over)
+        if self._lone is None and text:
+            self._lone = b"\r" in text and b"\n" not in text
+        # Lines that end in a carriage return alone, as old programs write them.
+        self._ready += text.replace(b"\r", b"\n") if self._lone else text
         return not self._over or bool(self._ready)
 
     def _text(self, chunk: bytes, final: bool) -> bytes:
