@@ -146,7 +146,7 @@ def test_faults_of_training_are_raised_here(target, digits, threat) -> None:
 
 def test_ctrl_c_hands_over_the_best_state(target, digits, threat) -> None:
     def slow(_) -> None:
-        time.sleep(0.05)
+        time.sleep(0.4)
 
     def press() -> None:
         from multiprocessing import active_children
