@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import torch
@@ -47,16 +48,22 @@ def _train(net: nn.Module, x: torch.Tensor, y: torch.Tensor, rng: torch.Generato
     if not parameters:
         raise TargetError("the network has no parameter to train")
     optimizer = Adam(parameters, _RATE)
-    best, stale = math.inf, 0
+    best, stale, kept = math.inf, 0, copy.deepcopy(net.state_dict())
     net.train()
     for _ in range(epochs):
         loss = _epoch(net, optimizer, x, y, rng)
         if not math.isfinite(loss):
             raise TargetError("training diverged: the loss is not finite", fix="look at the scale of the inputs")
         stale = 0 if loss < best * (1 - _PLATEAU) else stale + 1
-        best = min(best, loss)
-        if loss < _DONE or stale >= _PATIENCE:
-            return
+        if loss < best:
+            best, kept = loss, copy.deepcopy(net.state_dict())
+        if loss < _DONE or (stale >= _PATIENCE and optimizer.rate < _RATE):
+            break
+        if stale >= _PATIENCE:
+            # Patience runs out on an upswing as a rule: go on from the best state by smaller steps, which settle it.
+            net.load_state_dict(kept)
+            optimizer.rate, stale = _RATE / 10, 0
+    net.load_state_dict(kept)
 
 
 def _epoch(net: nn.Module, optimizer: Adam, x: torch.Tensor, y: torch.Tensor, rng: torch.Generator) -> float:
