@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import signal
 import socket
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,10 @@ if _BROWSERS.is_dir():
 os.environ.pop("HAUBERK_CACHE", None)
 os.environ["XDG_CACHE_HOME"] = _CACHE.name
 """The suite neither reads nor writes the user's own cache; processes that tests start inherit this one."""
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    # A shell's background ignores Ctrl-C, and so would the processes that tests start and press it on.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NOON = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 _CONNECT = socket.socket.connect

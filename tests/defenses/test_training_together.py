@@ -144,15 +144,6 @@ def test_faults_of_training_are_raised_here(target, digits, threat) -> None:
         train_together(Plain(wrong), task(target, digits, threat), 4, 2)
 
 
-@pytest.fixture
-def listening():
-    """SIGINT heard by this process and its children, also where the tests run in a shell's background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("listening")
 def test_ctrl_c_hands_over_the_best_state(target, digits, threat) -> None:
     def slow(_) -> None:
         time.sleep(0.4)
