@@ -84,3 +84,20 @@ def test_the_rows_themselves_are_needed(sealed, tmp_path) -> None:
     old, _ = sealed
     with pytest.raises(UsageError, match="rows themselves"):
         fresh(old, tmp_path / "nowhere", label="paid")
+
+
+def test_tables_it_cannot_read_by_the_seals_rows_are_said(sealed, tmp_path) -> None:
+    _, grown = sealed
+    old = grown(planted=False)
+    (old / "lines.jsonl").write_text("".join(f'{{"a": {row}, "paid": "yes"}}\n' for row in range(80)))
+    (old / "broken.csv").write_text("a,paid\n" + "".join(f"{row},yes\n" for row in range(80)))
+    seal(old, key=tmp_path / "k.pem")
+    new = Path(shutil.copytree(old, tmp_path / "later", ignore=shutil.ignore_patterns("model.*")))
+    (new / "lines.jsonl").write_text((old / "lines.jsonl").read_text() + '{"a": 1, "paid": "no"}\n')
+    (new / "broken.csv").write_text((old / "broken.csv").read_text() + '"two\nlines",no\n')
+    seal(new, key=tmp_path / "k.pem")
+    report = fresh(old, new, label="paid")
+    reasons = {row.subject: row.reason for row in report.skipped}
+    assert "not weighed" in reasons["lines.jsonl"]
+    assert "a seal's rows are lines" in reasons["broken.csv"]
+    assert report.command.endswith("--label paid --neighbours 10")

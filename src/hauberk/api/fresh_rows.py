@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from hauberk.core.evidence import Evidence, Finding, Location, Measurement, Skip
 from hauberk.core.project import DataSection, Project
 from hauberk.core.provenance import Clock, Stamp, utc_now
 from hauberk.core.report import Report
+from hauberk.datasets import csv_file, parquet
 from hauberk.datasets.table import from_frames
 from hauberk.defenses.suspecting import scaled
 from hauberk.numeric.fresh_influence import weighed
@@ -63,9 +65,9 @@ def fresh(
         raise UsageError("the new rows themselves are needed", where=str(place), fix="name the sealed folder or file")
     found = diff(old, new)
     root = place if place.is_dir() else place.parent
-    frame = Frame.open(
-        Project(name=root.resolve().name), root, f"hauberk data fresh {old} {new} --label {label}", clock=clock
-    )
+    asked = [os.fspath(old), os.fspath(new), "--label", label, "--neighbours", str(neighbours)]
+    command = shlex.join(["hauberk", "data", "fresh", *asked])
+    frame = Frame.open(Project(name=root.resolve().name), root, command, clock=clock)
     stamp = Stamp(clock=clock)
     evidence: list[Evidence] = list(_not_looked_at(found, stamp))
     for name, rows in found.fresh.items():
@@ -94,7 +96,7 @@ def _table(
     path: Path, name: str, rows: tuple[int, ...], label: str, neighbours: int, stamp: Stamp
 ) -> Iterator[Evidence]:
     """Weigh the new rows of one table; raises DataError."""
-    frame = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path, infer_schema_length=None)
+    frame = _read(path)
     is_new = np.isin(np.arange(len(frame)), rows)
     if int((~is_new).sum()) < _LEAST:
         raise DataError(f"{int((~is_new).sum())} trusted rows are too few to weigh new ones; {_LEAST} are needed")
@@ -124,6 +126,21 @@ def _table(
     )
     for sign in signs:
         yield from _said(sign, name, np.flatnonzero(is_new), len(x), stamp)
+
+
+def _read(path: Path) -> pl.DataFrame:
+    """Read a table whose rows are those that the seal counted; raises DataError."""
+    kind = path.suffix.lower()
+    if kind == ".parquet":
+        return parquet.frame(path)
+    if kind not in (".csv", ".tsv"):
+        raise DataError(f"rows of {kind} files are not weighed; CSV, TSV and Parquet are")
+    table = csv_file.frame(path)
+    with path.open("rb") as file:
+        lines = sum(1 for line in file if line.strip()) - 1
+    if lines != len(table):
+        raise DataError(f"{lines} lines after the header hold {len(table)} rows: a seal's rows are lines")
+    return table
 
 
 def _said(sign: _Sign, name: str, rows: np.ndarray, trusted: int, stamp: Stamp) -> Iterator[Evidence]:

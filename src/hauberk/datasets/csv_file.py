@@ -29,12 +29,12 @@ class CsvFile:
     @classmethod
     def open(cls, section: DataSection, folder: Path, bounds: tuple[float, float] | None, thing: object) -> InMemory:  # noqa: ARG003
         """Read and check; raises DataError that names row and column."""
-        test = _frame(existing(folder, section.source, "data.source"))
-        train = _frame(existing(folder, section.train, "data.train")) if section.train else None
+        test = frame(existing(folder, section.source, "data.source"))
+        train = frame(existing(folder, section.train, "data.train")) if section.train else None
         return from_frames(section, Path(section.source).name, bounds, test, train)
 
 
-def _frame(path: Path) -> pl.DataFrame:
+def frame(path: Path) -> pl.DataFrame:
     """Read all of it; a column's type is decided by every row, not by the first ones."""
     separator = "\t" if path.suffix == ".tsv" else ","
     try:

@@ -29,12 +29,13 @@ class Parquet:
     @classmethod
     def open(cls, section: DataSection, folder: Path, bounds: tuple[float, float] | None, thing: object) -> InMemory:  # noqa: ARG003
         """Read and check; raises DataError that names row and column."""
-        test = _frame(existing(folder, section.source, "data.source"))
-        train = _frame(existing(folder, section.train, "data.train")) if section.train else None
+        test = frame(existing(folder, section.source, "data.source"))
+        train = frame(existing(folder, section.train, "data.train")) if section.train else None
         return from_frames(section, Path(section.source).name, bounds, test, train)
 
 
-def _frame(path: Path) -> pl.DataFrame:
+def frame(path: Path) -> pl.DataFrame:
+    """Read all of it; raises DataError."""
     try:
         return pl.read_parquet(path)
     except pl.exceptions.PolarsError as error:
